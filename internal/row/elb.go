@@ -1,0 +1,5 @@
+package row
+
+import "fairlead/internal/state"
+
+func elbTables() []state.TableInfo { return []state.TableInfo{Targets, TargetHealths} }

@@ -1,0 +1,52 @@
+package row
+
+import (
+	"time"
+
+	"fairlead/internal/state"
+)
+
+// NetworkInterface is an elastic network interface: of a task, of a load-balancer node, or made by a
+// client. Package eni allocates and releases them inside a transaction; the network controller makes
+// the devices and alone writes Ready.
+type NetworkInterface struct {
+	Scope
+	ID     string `json:"id"` // eni-…
+	VPC    string `json:"vpc"`
+	Subnet string `json:"subnet"`
+	Zone   string `json:"zone"`
+	MAC    string `json:"mac"`
+
+	Address       string   `json:"address"`                 // private IPv4, unique in the VPC
+	PublicAddress string   `json:"publicAddress,omitempty"` // from the public pool, unique in the store
+	Groups        []string `json:"groups,omitempty"`        // security group ids
+
+	Description      string `json:"description,omitempty"`
+	RequesterManaged bool   `json:"requesterManaged,omitempty"`
+	Requester        string `json:"requester,omitempty"`     // e.g. "amazon-elb"
+	InstanceOwner    string `json:"instanceOwner,omitempty"` // attachment owner, e.g. "amazon-elb"
+	Attachment       string `json:"attachment,omitempty"`    // eni-attach-…
+	Owner            string `json:"owner,omitempty"`         // ARN of the task or load balancer
+	// HostListens is set for load-balancer nodes: the public address is bound by the data plane on
+	// the host itself, so the network must not translate it.
+	HostListens bool      `json:"hostListens,omitempty"`
+	CreatedAt   time.Time `json:"createdAt"`
+	Tags        Tags      `json:"tags,omitempty"`
+
+	// Ready: the devices exist and carry the address. Writer: network controller.
+	Ready bool `json:"ready,omitempty"`
+}
+
+// Key returns the row's key.
+func (n NetworkInterface) Key() string { return n.Scope.Key(n.ID) }
+
+// NetworkInterfaces is the table of elastic network interfaces.
+// Indexes: id, subnet, vpc, group (security group id), owner (ARN), public (address).
+var NetworkInterfaces = state.NewTable("ec2.eni", NetworkInterface.Key,
+	state.Index[NetworkInterface]{Name: "id", Keys: func(n NetworkInterface) []string { return []string{n.ID} }},
+	state.Index[NetworkInterface]{Name: "subnet", Keys: func(n NetworkInterface) []string { return []string{n.Subnet} }},
+	state.Index[NetworkInterface]{Name: "vpc", Keys: func(n NetworkInterface) []string { return []string{n.VPC} }},
+	state.Index[NetworkInterface]{Name: "group", Keys: func(n NetworkInterface) []string { return n.Groups }},
+	state.Index[NetworkInterface]{Name: "owner", Keys: func(n NetworkInterface) []string { return []string{n.Owner} }},
+	state.Index[NetworkInterface]{Name: "public", Keys: func(n NetworkInterface) []string { return []string{n.PublicAddress} }},
+)
