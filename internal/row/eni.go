@@ -29,9 +29,11 @@ type NetworkInterface struct {
 	Owner            string `json:"owner,omitempty"`         // ARN of the task or load balancer
 	// HostListens is set for load-balancer nodes: the public address is bound by the data plane on
 	// the host itself, so the network must not translate it.
-	HostListens bool      `json:"hostListens,omitempty"`
-	CreatedAt   time.Time `json:"createdAt"`
-	Tags        Tags      `json:"tags,omitempty"`
+	HostListens bool `json:"hostListens,omitempty"`
+	// NoSourceDestCheck lets the interface carry packets that are neither from nor to its address.
+	NoSourceDestCheck bool      `json:"noSourceDestCheck,omitempty"`
+	CreatedAt         time.Time `json:"createdAt"`
+	Tags              Tags      `json:"tags,omitempty"`
 
 	// Ready: the devices exist and carry the address. Writer: network controller.
 	Ready bool `json:"ready,omitempty"`
