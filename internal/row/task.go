@@ -38,6 +38,7 @@ type Task struct {
 	Memory               string             `json:"memory,omitempty"`
 	Overrides            *ecs.TaskOverride  `json:"overrides,omitempty"`
 	Network              *TaskNetwork       `json:"network,omitempty"`
+	Zone                 string             `json:"zone,omitempty"` // of the network's subnet
 	LoadBalancers        []ecs.LoadBalancer `json:"loadBalancers,omitempty"`
 	EnableExecuteCommand bool               `json:"enableExecuteCommand,omitempty"`
 	CreatedAt            time.Time          `json:"createdAt"`
@@ -66,6 +67,18 @@ type Task struct {
 	ExecutionStoppedAt *time.Time      `json:"executionStoppedAt,omitempty"`
 	StoppedAt          *time.Time      `json:"stoppedAt,omitempty"`
 	Version            int64           `json:"version"`
+
+	// History; writer: the service controller alone.
+	Notes TaskNotes `json:"notes,omitzero"`
+}
+
+// TaskNotes is what the service controller has already drawn from a task's life, so that each
+// transition is told and counted once, also across restarts.
+type TaskNotes struct {
+	Registered bool `json:"registered,omitempty"` // told: registered targets
+	Healthy    bool `json:"healthy,omitempty"`    // counted as healthy once
+	Draining   bool `json:"draining,omitempty"`   // told: deregistered targets
+	Stopped    bool `json:"stopped,omitempty"`    // its end was seen, and counted if it was a failure
 }
 
 // TaskNetwork is the awsvpc configuration with the one subnet that placement chose.
@@ -103,7 +116,8 @@ type TaskContainer struct {
 }
 
 // Tasks is the table of tasks, stopped ones included until they are forgotten.
-// Indexes: cluster, service, definition (task definition ARN), open ("yes" until STOPPED).
+// Indexes: cluster, service, definition (task definition ARN), open ("yes" until STOPPED),
+// live (service ARN until the service controller has seen the task STOPPED).
 var Tasks = state.NewTable("ecs.task", func(t Task) string { return t.ARN },
 	state.Index[Task]{Name: "cluster", Keys: func(t Task) []string { return []string{t.Cluster} }},
 	state.Index[Task]{Name: "service", Keys: func(t Task) []string { return []string{t.Service} }},
@@ -113,5 +127,11 @@ var Tasks = state.NewTable("ecs.task", func(t Task) string { return t.ARN },
 			return nil
 		}
 		return []string{"yes"}
+	}},
+	state.Index[Task]{Name: "live", Keys: func(t Task) []string {
+		if t.Service == "" || t.LastStatus == TaskStopped && t.Notes.Stopped {
+			return nil
+		}
+		return []string{t.Service}
 	}},
 )
