@@ -1,0 +1,157 @@
+// Hello is the program in the image fairlead/hello, which Fairlead carries so that a first
+// service runs without a registry: a small HTTP server that says who answered, echoes what
+// arrived and misbehaves on demand. GET /help lists what it can do.
+//
+// It has three modes:
+//
+//	hello                 serve, see Environment below
+//	hello --check URL     exit 0 if URL answers with a status below 400: a health check's CMD
+//	hello --print TEXT --exit CODE   print, exit: a one-shot task
+//
+// Environment:
+//
+//	PORT              ports of HTTP/1.1 and cleartext HTTP/2, separated by commas; 80
+//	HTTPS_PORT        ports of HTTPS with a certificate made at the start; none
+//	TCP_PORT          ports that send back what arrives; none
+//	UDP_PORT          ports that send datagrams back; none
+//	MESSAGE           what the page says; "Hello from Fairlead"
+//	DRAIN_TIMEOUT     how long requests in flight may take after SIGTERM; 25s
+//	IGNORE_SIGTERM    true to go on after SIGTERM
+//	START_DELAY       how long to wait before listening; 0s
+//	FAIL_HEALTH       true to begin with a failing /health
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	log.SetFlags(0)
+	log.SetOutput(os.Stdout)
+	var (
+		check   = flag.String("check", "", "ask `URL` and exit with 0 if the status is below 400")
+		timeout = flag.Duration("timeout", 5*time.Second, "limit of --check")
+		text    = flag.String("print", "", "print `TEXT` and exit")
+		code    = flag.Int("exit", -1, "exit with `CODE`")
+		pause   = flag.Duration("sleep", 0, "wait before --print and --exit")
+	)
+	flag.Parse()
+	switch {
+	case *check != "":
+		os.Exit(checkURL(*check, *timeout))
+	case *text != "" || *code >= 0 || *pause > 0:
+		os.Exit(once(*text, *code, *pause))
+	}
+	if err := serve(settingsFrom(os.Getenv)); err != nil {
+		log.Fatal("hello: ", err)
+	}
+}
+
+// checkURL returns the exit code of a health check.
+func checkURL(url string, timeout time.Duration) int {
+	client := http.Client{Timeout: timeout}
+	response, err := client.Get(url)
+	if err != nil {
+		log.Print(err)
+		return 1
+	}
+	defer response.Body.Close()
+	log.Print(response.Status)
+	if response.StatusCode >= http.StatusBadRequest {
+		return 1
+	}
+	return 0
+}
+
+// once is the life of a one-shot task.
+func once(text string, code int, pause time.Duration) int {
+	time.Sleep(pause)
+	if text != "" {
+		log.Print(text)
+	}
+	return max(code, 0)
+}
+
+// settings are the environment, read.
+type settings struct {
+	http, https, tcp, udp []string
+	message               string
+	drain, delay          time.Duration
+	ignoreTerm, failing   bool
+}
+
+func settingsFrom(getenv func(string) string) settings {
+	ports := func(name string) []string {
+		return strings.FieldsFunc(getenv(name), func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	wait := func(name string, otherwise time.Duration) time.Duration {
+		d, err := time.ParseDuration(getenv(name))
+		if err != nil {
+			return otherwise
+		}
+		return d
+	}
+	yes := func(name string) bool {
+		on, _ := strconv.ParseBool(getenv(name))
+		return on
+	}
+	s := settings{
+		http: ports("PORT"), https: ports("HTTPS_PORT"), tcp: ports("TCP_PORT"),
+		udp:        ports("UDP_PORT"),
+		message:    cmp.Or(getenv("MESSAGE"), "Hello from Fairlead"),
+		drain:      wait("DRAIN_TIMEOUT", 25*time.Second),
+		delay:      wait("START_DELAY", 0),
+		ignoreTerm: yes("IGNORE_SIGTERM"),
+		failing:    yes("FAIL_HEALTH"),
+	}
+	if getenv("PORT") == "" {
+		s.http = []string{"80"}
+	}
+	return s
+}
+
+// serve listens until a signal ends it.
+func serve(s settings) error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	time.Sleep(s.delay)
+	h := newHello(s, identify(os.Getenv))
+	servers, err := h.listen(s)
+	if err != nil {
+		return err
+	}
+	log.Printf("hello %s listens on %s", h.who.Version, strings.Join(servers.addresses, ", "))
+	for sig := range signals {
+		if s.ignoreTerm && sig == syscall.SIGTERM {
+			log.Print("SIGTERM ignored")
+			continue
+		}
+		log.Printf("%s: finishing requests in flight", name(sig))
+		break
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.drain)
+	defer cancel()
+	if err := servers.shutdown(ctx); err != nil {
+		return fmt.Errorf("finish requests: %w", err)
+	}
+	log.Print("bye")
+	return nil
+}
+
+func name(sig os.Signal) string {
+	if sig == syscall.SIGTERM {
+		return "SIGTERM"
+	}
+	return "SIGINT"
+}
