@@ -2,7 +2,20 @@ package state
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// defaultPrefix starts every key when Config names no prefix.
+	defaultPrefix = "/fairlead"
+	// openTimeout bounds the opening of a store whose etcd does not answer.
+	openTimeout = 30 * time.Second
 )
 
 // Config says where the rows are.
@@ -20,34 +33,117 @@ type Config struct {
 	NoSync bool
 	// Logger receives warnings and errors, etcd's included; slog.Default() when nil.
 	Logger *slog.Logger
+
+	// quota is the size in bytes at which the embedded etcd refuses writes; quotaBytes when 0.
+	quota int64
 }
 
 // Store holds the tables. It is safe for concurrent use.
-type Store struct{}
+type Store struct {
+	prefix string
+	log    *slog.Logger
+	tables map[string]TableInfo
+	engine *engine
+
+	// life is the one context that is kept: it is no caller's, it ends with Close.
+	life context.Context
+	end  context.CancelCauseFunc
+	work sync.WaitGroup // the goroutines that end with life
+
+	turn    chan struct{} // holds a token while an update runs
+	current atomic.Pointer[Snapshot]
+
+	mu       sync.Mutex // guards publishing and watchers
+	watchers map[*Watcher]struct{}
+}
 
 // Open starts or dials etcd and loads all rows of the given tables into memory; ctx bounds the
 // opening only. Rows of tables that are not given stay in etcd untouched.
 func Open(ctx context.Context, cfg Config, tables ...TableInfo) (*Store, error) {
-	return nil, ErrClosed
+	s, err := newStore(cfg, tables)
+	if err != nil {
+		return nil, fmt.Errorf("opening state: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if err := s.start(ctx, cfg); err != nil {
+		return nil, fmt.Errorf("opening state: %w", errors.Join(err, s.Close()))
+	}
+	return s, nil
+}
+
+func newStore(cfg Config, tables []TableInfo) (*Store, error) {
+	s := &Store{
+		prefix:   defaultPrefix,
+		log:      slog.Default(),
+		tables:   make(map[string]TableInfo, len(tables)),
+		turn:     make(chan struct{}, 1),
+		watchers: make(map[*Watcher]struct{}),
+	}
+	if cfg.Prefix != "" {
+		s.prefix = strings.TrimSuffix(cfg.Prefix, "/")
+	}
+	if cfg.Logger != nil {
+		s.log = cfg.Logger
+	}
+	for _, table := range tables {
+		if err := table.validate(); err != nil {
+			return nil, err
+		}
+		if _, twice := s.tables[table.Name()]; twice {
+			return nil, fmt.Errorf("table %s is given twice", table.Name())
+		}
+		s.tables[table.Name()] = table
+	}
+	s.life, s.end = context.WithCancelCause(context.Background())
+	return s, nil
+}
+
+func (s *Store) start(ctx context.Context, cfg Config) (err error) {
+	if s.engine, err = startEngine(ctx, cfg, s.log); err != nil {
+		return err
+	}
+	first, err := s.load(ctx, func(bad error) error { return bad })
+	if err != nil {
+		return err
+	}
+	s.current.Store(first)
+	s.work.Go(func() { s.feed(s.life) })
+	if s.engine.own {
+		s.work.Go(func() { s.compact(s.life) })
+	}
+	return nil
 }
 
 // Close ends all watchers and stops the embedded etcd. Snapshots stay readable.
-func (s *Store) Close() error { return nil }
+func (s *Store) Close() error {
+	s.end(ErrClosed)
+	s.work.Wait()
+	if s.engine == nil {
+		return nil
+	}
+	return s.engine.close()
+}
 
 // View returns the latest snapshot this process knows. It costs nothing.
-func (s *Store) View() *Snapshot { return nil }
+func (s *Store) View() *Snapshot { return s.current.Load() }
 
-// Update runs fn and commits what it wrote, all or nothing. fn sees the latest snapshot and its own
-// writes. If another process has changed what fn read, fn runs again on a fresh transaction, so it
-// must have no effect but through tx, and must not call Update. An error of fn is returned as it is
-// and nothing is written. After a nil return View includes the writes.
-//
-// Updates of one process run one after another. When ctx ends, or etcd fails, during the commit, it
-// is unknown whether the writes were made.
-func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) error { return ErrClosed }
+// usable returns why nothing can be written, if so.
+func (s *Store) usable() error {
+	if err := context.Cause(s.life); err != nil {
+		return err
+	}
+	return context.Cause(s.engine.alive)
+}
 
-// Reset deletes every row under the prefix, also of tables that were not given to Open.
-func (s *Store) Reset(ctx context.Context) error { return ErrClosed }
-
-// Watch starts to watch the given tables, or all tables when none is given.
-func (s *Store) Watch(tables ...TableInfo) *Watcher { return nil }
+// bound derives a context that ends with ctx, with the store and with its etcd. Its cause says which.
+func (s *Store) bound(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	closed := context.AfterFunc(s.life, func() { cancel(context.Cause(s.life)) })
+	failed := context.AfterFunc(s.engine.alive, func() { cancel(context.Cause(s.engine.alive)) })
+	return ctx, func() {
+		closed()
+		failed()
+		cancel(nil)
+	}
+}

@@ -1,0 +1,82 @@
+package state
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// zapCore passes etcd's warnings and errors on to slog. What etcd finds merely interesting is
+// dropped.
+type zapCore struct{ log *slog.Logger }
+
+var _ zapcore.Core = zapCore{}
+
+// Enabled tells whether records of the level are passed on.
+func (c zapCore) Enabled(level zapcore.Level) bool { return level >= zapcore.WarnLevel }
+
+// With returns a core that adds the given fields to every record.
+func (c zapCore) With(fields []zapcore.Field) zapcore.Core {
+	return zapCore{slog.New(c.log.Handler().WithAttrs(attributes(fields)))}
+}
+
+// Check lets the core write the entry if its level is enabled.
+func (c zapCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if c.Enabled(e.Level) {
+		return checked.AddCore(e, c)
+	}
+	return checked
+}
+
+// Write passes one record on.
+func (c zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	level := slog.LevelWarn
+	switch {
+	case transient(e.Message):
+		level = slog.LevelDebug
+	case e.Level > zapcore.WarnLevel:
+		level = slog.LevelError
+	}
+	c.log.LogAttrs(context.Background(), level, "etcd: "+e.Message, attributes(fields)...)
+	return nil
+}
+
+// transient tells what etcd says at its first start when it is ready before it has written its
+// version down, which it then does a few seconds later.
+func transient(message string) bool {
+	return message == "Failed to detect schema version" ||
+		message == "failed to update storage version"
+}
+
+// Sync does nothing: slog does not buffer.
+func (zapCore) Sync() error { return nil }
+
+func attributes(fields []zapcore.Field) []slog.Attr {
+	values := zapcore.NewMapObjectEncoder()
+	attrs := make([]slog.Attr, 0, len(fields))
+	for _, f := range fields {
+		f.AddTo(values)
+		attrs = append(attrs, slog.Any(f.Key, values.Fields[f.Key]))
+	}
+	return attrs
+}
+
+// lastWords hears what etcd says before it would end the process, as it does on a full disk. In our
+// process it may only end the goroutine that said it.
+type lastWords func(message string)
+
+var _ zapcore.CheckWriteHook = lastWords(nil)
+
+// OnWrite ends the calling goroutine.
+func (hear lastWords) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
+	message := e.Message
+	for _, attr := range attributes(fields) {
+		if attr.Key == "error" {
+			message += ": " + attr.Value.String()
+		}
+	}
+	hear(message)
+	runtime.Goexit()
+}
