@@ -102,12 +102,7 @@ func (g InternetGateway) Key() string { return g.Scope.Key(g.ID) }
 
 // InternetGateways is the table of internet gateways. Writer: the EC2 service. Index: vpc.
 var InternetGateways = state.NewTable("ec2.igw", InternetGateway.Key,
-	state.Index[InternetGateway]{Name: "vpc", Keys: func(g InternetGateway) []string {
-		if g.VPC == "" {
-			return nil
-		}
-		return []string{g.VPC}
-	}},
+	state.Index[InternetGateway]{Name: "vpc", Keys: func(g InternetGateway) []string { return some(g.VPC) }},
 )
 
 // RouteTable says where packets that leave a subnet go. The routes to the VPC's own ranges are not
@@ -118,6 +113,7 @@ type RouteTable struct {
 	VPC          string                  `json:"vpc"`
 	Routes       []Route                 `json:"routes,omitempty"`
 	Associations []RouteTableAssociation `json:"associations,omitempty"`
+	ClientToken  string                  `json:"clientToken,omitempty"`
 	CreatedAt    time.Time               `json:"createdAt"`
 	Tags         Tags                    `json:"tags,omitempty"`
 }
@@ -149,7 +145,7 @@ func (t RouteTable) Serves(subnet string) bool {
 }
 
 // RouteTables is the table of route tables. Writer: the EC2 service.
-// Indexes: vpc; association (its id).
+// Indexes: vpc; association (its id); token (the client's).
 var RouteTables = state.NewTable("ec2.rtb", RouteTable.Key,
 	state.Index[RouteTable]{Name: "vpc", Keys: func(t RouteTable) []string { return []string{t.VPC} }},
 	state.Index[RouteTable]{Name: "association", Keys: func(t RouteTable) (ids []string) {
@@ -158,6 +154,7 @@ var RouteTables = state.NewTable("ec2.rtb", RouteTable.Key,
 		}
 		return ids
 	}},
+	state.Index[RouteTable]{Name: "token", Keys: func(t RouteTable) []string { return some(t.ClientToken) }},
 )
 
 // SecurityGroup is a set of rules that allow traffic to and from the interfaces in the group.
@@ -213,6 +210,27 @@ var SecurityGroups = state.NewTable("ec2.sg", SecurityGroup.Key,
 	}},
 )
 
+// Address is an Elastic IP address: a public address that a client holds until it releases it.
+type Address struct {
+	Scope
+	ID          string     `json:"id"` // eipalloc-…
+	Address     netip.Addr `json:"address"`
+	Association string     `json:"association,omitempty"` // eipassoc-…
+	Interface   string     `json:"interface,omitempty"`   // eni-… whose PublicAddress it is
+	CreatedAt   time.Time  `json:"createdAt"`
+	Tags        Tags       `json:"tags,omitempty"`
+}
+
+// Key returns the row's key.
+func (a Address) Key() string { return a.Scope.Key(a.ID) }
+
+// Addresses is the table of Elastic IP addresses. Writers: the EC2 service; package eni, which takes
+// the association away with the interface. Indexes: public (address); interface.
+var Addresses = state.NewTable("ec2.eip", Address.Key,
+	state.Index[Address]{Name: "public", Keys: func(a Address) []string { return []string{a.Address.String()} }},
+	state.Index[Address]{Name: "interface", Keys: func(a Address) []string { return some(a.Interface) }},
+)
+
 // PublicPool is the range that public addresses are taken from. There is one per store.
 type PublicPool struct {
 	Prefix netip.Prefix `json:"prefix"`
@@ -227,6 +245,14 @@ var PublicPools = state.NewTable("ec2.pool", func(PublicPool) string { return Pu
 func ec2Tables() []state.TableInfo {
 	return []state.TableInfo{
 		EC2s, VPCs, Subnets, InternetGateways, RouteTables, SecurityGroups,
-		NetworkInterfaces, PublicPools,
+		NetworkInterfaces, Addresses, PublicPools,
 	}
+}
+
+// some files a row under value, unless there is none.
+func some(value string) []string {
+	if value == "" {
+		return nil
+	}
+	return []string{value}
 }

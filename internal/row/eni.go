@@ -32,6 +32,7 @@ type NetworkInterface struct {
 	HostListens bool `json:"hostListens,omitempty"`
 	// NoSourceDestCheck lets the interface carry packets that are neither from nor to its address.
 	NoSourceDestCheck bool      `json:"noSourceDestCheck,omitempty"`
+	ClientToken       string    `json:"clientToken,omitempty"`
 	CreatedAt         time.Time `json:"createdAt"`
 	Tags              Tags      `json:"tags,omitempty"`
 
@@ -43,12 +44,13 @@ type NetworkInterface struct {
 func (n NetworkInterface) Key() string { return n.Scope.Key(n.ID) }
 
 // NetworkInterfaces is the table of elastic network interfaces.
-// Indexes: id, subnet, vpc, group (security group id), owner (ARN), public (address).
+// Indexes: id, subnet, vpc, group (security group id), owner (ARN), public (address), token (the client's).
 var NetworkInterfaces = state.NewTable("ec2.eni", NetworkInterface.Key,
 	state.Index[NetworkInterface]{Name: "id", Keys: func(n NetworkInterface) []string { return []string{n.ID} }},
 	state.Index[NetworkInterface]{Name: "subnet", Keys: func(n NetworkInterface) []string { return []string{n.Subnet} }},
 	state.Index[NetworkInterface]{Name: "vpc", Keys: func(n NetworkInterface) []string { return []string{n.VPC} }},
 	state.Index[NetworkInterface]{Name: "group", Keys: func(n NetworkInterface) []string { return n.Groups }},
-	state.Index[NetworkInterface]{Name: "owner", Keys: func(n NetworkInterface) []string { return []string{n.Owner} }},
-	state.Index[NetworkInterface]{Name: "public", Keys: func(n NetworkInterface) []string { return []string{n.PublicAddress} }},
+	state.Index[NetworkInterface]{Name: "owner", Keys: func(n NetworkInterface) []string { return some(n.Owner) }},
+	state.Index[NetworkInterface]{Name: "public", Keys: func(n NetworkInterface) []string { return some(n.PublicAddress) }},
+	state.Index[NetworkInterface]{Name: "token", Keys: func(n NetworkInterface) []string { return some(n.ClientToken) }},
 )
