@@ -1,6 +1,7 @@
 package row
 
 import (
+	"strings"
 	"time"
 
 	"fairlead/internal/api/ecs"
@@ -116,9 +117,10 @@ type TaskContainer struct {
 }
 
 // Tasks is the table of tasks, stopped ones included until they are forgotten.
-// Indexes: cluster, service, definition (task definition ARN), open ("yes" until STOPPED),
+// Indexes: id, cluster, service, definition (task definition ARN), open ("yes" until STOPPED),
 // live (service ARN until the service controller has seen the task STOPPED).
 var Tasks = state.NewTable("ecs.task", func(t Task) string { return t.ARN },
+	state.Index[Task]{Name: "id", Keys: func(t Task) []string { return []string{t.ID} }},
 	state.Index[Task]{Name: "cluster", Keys: func(t Task) []string { return []string{t.Cluster} }},
 	state.Index[Task]{Name: "service", Keys: func(t Task) []string { return []string{t.Service} }},
 	state.Index[Task]{Name: "definition", Keys: func(t Task) []string { return []string{t.TaskDefinition} }},
@@ -135,3 +137,9 @@ var Tasks = state.NewTable("ecs.task", func(t Task) string { return t.ARN },
 		return []string{t.Service}
 	}},
 )
+
+// InnerARN names something inside the task: arn:…:KIND/CLUSTER/TASK-ID/ID, as containers are.
+func (t Task) InnerARN(kind, id string) string {
+	_, path, _ := strings.Cut(t.ARN, ":task/")
+	return t.Scope.ARN("ecs", kind+"/"+path+"/"+id)
+}

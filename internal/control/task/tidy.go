@@ -1,0 +1,64 @@
+package task
+
+import (
+	"context"
+	"time"
+
+	"fairlead/internal/row"
+	"fairlead/internal/state"
+)
+
+const (
+	// keepStopped is how long a stopped task is still described.
+	// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html
+	keepStopped = time.Hour
+	// tidyEvery is the pause between two passes that forget old tasks and remove what a crash left.
+	tidyEvery = time.Minute
+)
+
+// tidy forgets tasks that stopped an hour ago and removes containers that no open task owns.
+func (c *Controller) tidy(ctx context.Context) {
+	ticker := time.NewTicker(tidyEvery)
+	defer ticker.Stop()
+	for {
+		if err := c.prune(ctx); err != nil && ctx.Err() == nil {
+			c.cfg.Logger.Warn("remove containers without a task", "err", err)
+		}
+		if err := c.forget(ctx); err != nil && ctx.Err() == nil {
+			c.cfg.Logger.Warn("forget stopped tasks", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// prune asks the store anew for every container, so that one created meanwhile is not taken for an
+// orphan.
+func (c *Controller) prune(ctx context.Context) error {
+	return c.cfg.Node.Prune(ctx, func(id string) bool {
+		task, ok := row.First(row.Tasks.By(c.cfg.Store.View(), "id", id))
+		return ok && task.LastStatus != row.TaskStopped
+	})
+}
+
+func (c *Controller) forget(ctx context.Context) error {
+	limit := c.cfg.Now().Add(-keepStopped)
+	var old []string
+	for task := range row.Tasks.Scan(c.cfg.Store.View(), "") {
+		if task.StoppedAt != nil && task.StoppedAt.Before(limit) {
+			old = append(old, task.ARN)
+		}
+	}
+	if len(old) == 0 {
+		return nil
+	}
+	return c.cfg.Store.Update(ctx, func(tx *state.Tx) error {
+		for _, arn := range old {
+			row.Tasks.Delete(tx, arn)
+		}
+		return nil
+	})
+}
