@@ -1,0 +1,162 @@
+package poll
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+type record struct{ got []Events }
+
+func (r *record) Ready(e Events) { r.got = append(r.got, e) }
+
+func open(t *testing.T) *Poller {
+	t.Helper()
+	p, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+func pair(t *testing.T) (a, b int) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
+	return fds[0], fds[1]
+}
+
+func nothing() {}
+
+func TestPollerTellsOfReadinessOnce(t *testing.T) {
+	p := open(t)
+	a, b := pair(t)
+	var r record
+	if _, err := p.Add(a, &r); err != nil {
+		t.Fatal(err)
+	}
+	p.Wait(0, nothing)
+	unix.Write(b, []byte("x"))
+	p.Wait(time.Second, nothing)
+	p.Wait(0, nothing)
+	if len(r.got) != 2 || !r.got[0].Writable() || !r.got[1].Readable() {
+		t.Fatalf("events = %b, want writable, then readable, then nothing", r.got)
+	}
+	unix.Shutdown(b, unix.SHUT_WR)
+	p.Wait(time.Second, nothing)
+	if len(r.got) != 3 || !r.got[2].PeerClosed() {
+		t.Fatalf("events = %b, want the peer's close at the end", r.got)
+	}
+}
+
+func TestPollerForgetsRemoved(t *testing.T) {
+	p := open(t)
+	a, _ := pair(t)
+	var r record
+	tok, err := p.Add(a, &r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Remove(tok)
+	p.Remove(tok)
+	p.Wait(0, nothing)
+	if len(r.got) != 0 {
+		t.Fatalf("events = %v after Remove", r.got)
+	}
+	c, _ := pair(t)
+	var other record
+	if _, err := p.Add(c, &other); err != nil {
+		t.Fatal(err)
+	}
+	p.Remove(tok) // must not touch the new owner of the slot
+	p.Wait(0, nothing)
+	if len(other.got) != 1 || len(r.got) != 0 {
+		t.Fatalf("new owner of the slot saw %v, old owner %v", other.got, r.got)
+	}
+}
+
+func TestPostFromOtherGoroutines(t *testing.T) {
+	p := open(t)
+	const n = 100
+	for range n {
+		go func() { p.Post(func() {}) }()
+	}
+	seen := 0
+	for seen < n {
+		if err := p.Wait(time.Second, func() { seen++ }); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestWheel(t *testing.T) {
+	var w Wheel
+	var fired []string
+	timer := func(name string, at time.Duration) *Timer {
+		tm := &Timer{F: func() { fired = append(fired, name) }}
+		w.Set(tm, at)
+		return tm
+	}
+	timer("1s", time.Second)
+	timer("far", 300*time.Second)
+	later := timer("later", time.Second)
+	w.Set(later, 2*time.Second)
+	earlier := timer("earlier", 10*time.Second)
+	w.Set(earlier, 500*time.Millisecond)
+	w.Stop(timer("stopped", time.Second))
+	paused := timer("paused", time.Second)
+	w.Pause(paused)
+
+	steps := []struct {
+		now  time.Duration
+		want []string
+	}{
+		{400 * time.Millisecond, nil},
+		{600 * time.Millisecond, []string{"earlier"}},
+		{1100 * time.Millisecond, []string{"earlier", "1s"}},
+		{2100 * time.Millisecond, []string{"earlier", "1s", "later"}},
+		{299 * time.Second, []string{"earlier", "1s", "later"}},
+		{301 * time.Second, []string{"earlier", "1s", "later", "far"}},
+	}
+	for _, s := range steps {
+		w.Advance(s.now, nothing)
+		if !slices.Equal(fired, s.want) {
+			t.Fatalf("at %v fired %v, want %v", s.now, fired, s.want)
+		}
+	}
+	if w.count != 0 || w.Next(0) >= 0 {
+		t.Fatalf("%d timers left, next in %v", w.count, w.Next(0))
+	}
+}
+
+func TestWheelNext(t *testing.T) {
+	for _, at := range []time.Duration{
+		Tick, time.Second, 60 * time.Second, 101 * time.Second, 99 * time.Second,
+	} {
+		var w Wheel
+		w.Advance(3*time.Second, nothing)
+		w.Set(&Timer{F: nothing}, 3*time.Second+at)
+		if next := w.Next(3 * time.Second); next < at || next > at+Tick {
+			t.Errorf("Next = %v for a timer in %v", next, at)
+		}
+	}
+}
+
+func TestWheelResumesPausedTimer(t *testing.T) {
+	var w Wheel
+	fired := 0
+	tm := &Timer{F: func() { fired++ }}
+	w.Set(tm, time.Second)
+	w.Pause(tm)
+	w.Set(tm, 500*time.Millisecond)
+	w.Advance(600*time.Millisecond, nothing)
+	if fired != 1 {
+		t.Fatal("a paused timer that is set again does not fire")
+	}
+}
