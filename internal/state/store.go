@@ -49,6 +49,7 @@ type Store struct {
 	life context.Context
 	end  context.CancelCauseFunc
 	work sync.WaitGroup // the goroutines that end with life
+	stop func() error   // does what Close does, once
 
 	turn    chan struct{} // holds a token while an update runs
 	current atomic.Pointer[Snapshot]
@@ -96,6 +97,7 @@ func newStore(cfg Config, tables []TableInfo) (*Store, error) {
 		s.tables[table.Name()] = table
 	}
 	s.life, s.end = context.WithCancelCause(context.Background())
+	s.stop = sync.OnceValue(s.shut)
 	return s, nil
 }
 
@@ -115,8 +117,11 @@ func (s *Store) start(ctx context.Context, cfg Config) (err error) {
 	return nil
 }
 
-// Close ends all watchers and stops the embedded etcd. Snapshots stay readable.
-func (s *Store) Close() error {
+// Close ends all watchers and stops the embedded etcd. Snapshots stay readable. A second Close does
+// nothing but wait for the first.
+func (s *Store) Close() error { return s.stop() }
+
+func (s *Store) shut() error {
 	s.end(ErrClosed)
 	s.work.Wait()
 	if s.engine == nil {

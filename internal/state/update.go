@@ -20,7 +20,11 @@ const (
 	// maxPause is the longest pause after a conflict. Pauses grow from a millisecond and are drawn
 	// at random, so that processes which collide do not collide again.
 	maxPause = 50 * time.Millisecond
+	// commitTimeout bounds one attempt to commit, when etcd does not answer.
+	commitTimeout = 10 * time.Second
 )
+
+var errNoAnswer = fmt.Errorf("etcd did not answer within %v", commitTimeout)
 
 // Update runs fn and commits what it wrote, all or nothing. fn sees the latest snapshot and its own
 // writes. If another process has changed what fn read, fn runs again on a fresh transaction, so it
@@ -63,7 +67,7 @@ func (s *Store) Reset(ctx context.Context) error {
 		return fmt.Errorf("resetting state: %w", err)
 	}
 	defer release()
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.answering(ctx)
 	defer cancel()
 	// The markers go too. A commit elsewhere that counts on one then finds that it is gone.
 	done, err := s.engine.client.Delete(ctx, s.prefix+"/", clientv3.WithPrefix())
@@ -101,7 +105,7 @@ func (s *Store) commit(ctx context.Context, tx *Tx) (committed bool, err error) 
 	if len(writes) == 0 {
 		return true, nil
 	}
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.answering(ctx)
 	defer cancel()
 	done, err := s.send(ctx, conditions, writes)
 	if err != nil {
@@ -112,6 +116,16 @@ func (s *Store) commit(ctx context.Context, tx *Tx) (committed bool, err error) 
 		revision = lastChange(done)
 	}
 	return done.Succeeded, explain(ctx, s.applied(ctx, revision))
+}
+
+// answering is bound for the time in which etcd has to answer.
+func (s *Store) answering(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := s.bound(ctx)
+	ctx, expire := context.WithTimeoutCause(ctx, commitTimeout, errNoAnswer)
+	return ctx, func() {
+		expire()
+		cancel()
+	}
 }
 
 // plan turns a transaction into etcd's terms.

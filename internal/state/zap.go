@@ -34,7 +34,7 @@ func (c zapCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.
 func (c zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	level := slog.LevelWarn
 	switch {
-	case transient(e.Message):
+	case noise(e.Message):
 		level = slog.LevelDebug
 	case e.Level > zapcore.WarnLevel:
 		level = slog.LevelError
@@ -43,11 +43,13 @@ func (c zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	return nil
 }
 
-// transient tells what etcd says at its first start when it is ready before it has written its
-// version down, which it then does a few seconds later.
-func transient(message string) bool {
+// noise tells what is no reason to warn. The first two are said once, by an etcd that is ready before
+// it has written its version down, which it then does within seconds; the third is about an error
+// that the caller gets to see anyway.
+func noise(message string) bool {
 	return message == "Failed to detect schema version" ||
-		message == "failed to update storage version"
+		message == "failed to update storage version" ||
+		message == "retrying of unary invoker failed"
 }
 
 // Sync does nothing: slog does not buffer.
