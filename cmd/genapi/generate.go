@@ -130,8 +130,47 @@ func (g *generator) api() {
 	g.printf("Name: %q,\nProtocol: %q,\nVersion: %q,\nSigningName: %q,\n",
 		g.pkg, md.Protocol, md.APIVersion, signing)
 	g.printf("TargetPrefix: %q,\nXMLNamespace: %q,\n", md.TargetPrefix, md.XMLNamespace)
-	g.printf("OtherOperations: %#v,\n}\n\n", g.m.OtherOperations)
+	g.printf("InvalidCode: %q,\nOwnLimits: %t,\n", invalidCode(g.pkg, md), ownLimits(g.pkg))
+	g.stringList("Operations", sorted(g.m.Operations))
+	g.stringList("OtherOperations", g.m.OtherOperations)
+	g.printf("}\n\n")
 }
+
+// stringList writes a field of strings, as many to a line as fit.
+func (g *generator) stringList(field string, all []string) {
+	if len(all) == 0 {
+		return
+	}
+	g.printf("%s: []string{", field)
+	width := maxLine
+	for _, s := range all {
+		if width+len(s)+4 > maxLine {
+			g.printf("\n")
+			width = 8
+		}
+		width += len(s) + 4
+		g.printf("%q, ", s)
+	}
+	g.printf("\n},\n")
+}
+
+// maxLine is the house style's line length, in columns.
+const maxLine = 100
+
+// invalidCode is the error code with which the service answers an input that violates its model.
+// No model states which of its errors that is.
+func invalidCode(pkg string, md metadata) string {
+	switch {
+	case pkg == "ecs", pkg == "logs":
+		return "InvalidParameterException"
+	case md.Protocol == "json":
+		return "ValidationException"
+	}
+	return "ValidationError"
+}
+
+// ownLimits tells the services that word violated lengths, ranges and patterns themselves.
+func ownLimits(pkg string) bool { return pkg == "ecs" }
 
 func (g *generator) operation(name string, op *operation) {
 	in, out, wrapper := name+"Input", name+"Output", ""

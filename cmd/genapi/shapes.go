@@ -118,6 +118,16 @@ func (g *generator) tag(member string, ref *shapeRef, required bool) string {
 		}
 		g.constraints(add, "e", g.m.Shapes[s.Member.Shape])
 	}
+	if s.Type == "map" {
+		if s.Key.LocationName != "" {
+			add("key", s.Key.LocationName)
+		}
+		if s.Value.LocationName != "" {
+			add("value", s.Value.LocationName)
+		}
+		g.constraints(add, "k", g.m.Shapes[s.Key.Shape])
+		g.constraints(add, "e", g.m.Shapes[s.Value.Shape])
+	}
 	g.constraints(add, "", s)
 	if s.Timestamp != "" {
 		add("time", s.Timestamp)

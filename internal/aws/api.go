@@ -1,5 +1,7 @@
 package aws
 
+import "slices"
+
 // Protocol names one of the AWS wire protocols.
 type Protocol string
 
@@ -18,7 +20,16 @@ type API struct {
 	SigningName     string // SigV4 service name
 	TargetPrefix    string // awsJson only
 	XMLNamespace    string // query protocols only
-	OtherOperations []string
+	InvalidCode     string // error code for an input that violates the model
+	OwnLimits       bool   // the service words its limits itself: check only null and enumerations
+	Operations      []string
+	OtherOperations []string // those without shapes here
+}
+
+// Knows reports whether AWS has the operation, served here or not.
+func (a *API) Knows(operation string) bool {
+	return slices.Contains(a.Operations, operation) ||
+		slices.Contains(a.OtherOperations, operation)
 }
 
 // Operation ties an operation's name to its input and output shapes, so that a handler of the wrong

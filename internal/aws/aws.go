@@ -8,6 +8,9 @@ import "context"
 // Partition is the only AWS partition served.
 const Partition = "aws"
 
+// DefaultAccount is the account of callers whose credentials name no other.
+const DefaultAccount = "123456789012"
+
 // Caller is who makes a call and where: everything Fairlead stores is per account and region.
 type Caller struct {
 	Account   string // 12 digits

@@ -1,13 +1,19 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	"fairlead/internal/aws"
 )
+
+// DefaultMaxBody bounds a request body in bytes: PutLogEvents, the largest call served, may carry
+// 1,048,576 bytes of events, which JSON escapes can inflate.
+const DefaultMaxBody = 4 << 20
 
 // Config says whom a Router answers and within what bounds. The zero value serves: any well-formed
 // signature is accepted and nothing is logged.
@@ -19,8 +25,8 @@ type Config struct {
 	Lookup func(ctx context.Context, accessKey string) (Key, bool)
 	// RequireSignature verifies signatures even while Keys is empty.
 	RequireSignature bool
-	// DefaultAccount is the account of callers whose access key names none; 123456789012 when
-	// empty.
+	// DefaultAccount is the account of callers whose access key names none;
+	// [aws.DefaultAccount] when empty.
 	DefaultAccount string
 	// MaxBody is the largest request body in bytes; [DefaultMaxBody] when 0.
 	MaxBody int64
@@ -40,6 +46,7 @@ type Key struct {
 // everything before it serves: it is not to be changed afterwards.
 type Router struct {
 	cfg      Config
+	shapes   *shapes
 	services map[*aws.API]map[string]*endpoint
 }
 
@@ -54,7 +61,16 @@ type endpoint struct {
 
 // NewRouter returns a Router without operations.
 func NewRouter(cfg Config) *Router {
-	return &Router{cfg: cfg, services: map[*aws.API]map[string]*endpoint{}}
+	cfg.DefaultAccount = cmp.Or(cfg.DefaultAccount, aws.DefaultAccount)
+	cfg.MaxBody = cmp.Or(cfg.MaxBody, DefaultMaxBody)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	services := map[*aws.API]map[string]*endpoint{}
+	return &Router{cfg: cfg, shapes: newShapes(), services: services}
 }
 
 // Handle lets fn serve the operation. The input that fn gets is decoded, validated against the
@@ -87,9 +103,27 @@ func (r *Router) handle(e *endpoint) {
 
 // ServeHTTP answers one call.
 func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	http.Error(w, "the codecs follow in the next commits", http.StatusNotImplemented)
+	start := r.cfg.Now()
+	c := &call{req: req, caller: aws.Caller{RequestID: aws.UUID()}}
+	status, body, code := r.answer(c)
+	h := w.Header()
+	h.Set("Content-Type", codecFor(c.protocol).contentType())
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Amzn-Requestid", c.caller.RequestID)
+	if code != "" && c.protocol == aws.AWSJSON11 {
+		h.Set("X-Amzn-Errortype", code)
+	}
+	w.WriteHeader(status)
+	_, err := w.Write(body)
+	r.cfg.Logger.Debug("call", "op", c.operation(), "account", c.caller.Account,
+		"region", c.caller.Region, "request", c.caller.RequestID, "status", status, "code", code,
+		"ms", r.cfg.Now().Sub(start).Milliseconds(), "written", err == nil)
 }
 
-// DefaultMaxBody bounds a request body in bytes: PutLogEvents, the largest call served, may carry
-// 1,048,576 bytes of events, which JSON escapes can inflate.
-const DefaultMaxBody = 4 << 20
+// operation is the call's name for people: "ecs:CreateCluster".
+func (c *call) operation() string {
+	if c.api == nil {
+		return c.name
+	}
+	return c.api.Name + ":" + c.name
+}

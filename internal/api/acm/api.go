@@ -11,13 +11,21 @@ import (
 
 // API describes the service.
 var API = aws.API{
-	Name:            "acm",
-	Protocol:        "json",
-	Version:         "2015-12-08",
-	SigningName:     "acm",
-	TargetPrefix:    "CertificateManager",
-	XMLNamespace:    "",
-	OtherOperations: []string(nil),
+	Name:         "acm",
+	Protocol:     "json",
+	Version:      "2015-12-08",
+	SigningName:  "acm",
+	TargetPrefix: "CertificateManager",
+	XMLNamespace: "",
+	InvalidCode:  "ValidationException",
+	OwnLimits:    false,
+	Operations: []string{
+		"AddTagsToCertificate", "DeleteCertificate", "DescribeCertificate", "ExportCertificate",
+		"GetAccountConfiguration", "GetCertificate", "ImportCertificate", "ListCertificates",
+		"ListTagsForCertificate", "PutAccountConfiguration", "RemoveTagsFromCertificate",
+		"RenewCertificate", "RequestCertificate", "ResendValidationEmail", "RevokeCertificate",
+		"SearchCertificates", "UpdateCertificateOptions",
+	},
 }
 
 // AddTagsToCertificateOutput has no members.

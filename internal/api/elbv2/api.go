@@ -11,13 +11,31 @@ import (
 
 // API describes the service.
 var API = aws.API{
-	Name:            "elbv2",
-	Protocol:        "query",
-	Version:         "2015-12-01",
-	SigningName:     "elasticloadbalancing",
-	TargetPrefix:    "",
-	XMLNamespace:    "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
-	OtherOperations: []string(nil),
+	Name:         "elbv2",
+	Protocol:     "query",
+	Version:      "2015-12-01",
+	SigningName:  "elasticloadbalancing",
+	TargetPrefix: "",
+	XMLNamespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
+	InvalidCode:  "ValidationError",
+	OwnLimits:    false,
+	Operations: []string{
+		"AddListenerCertificates", "AddTags", "AddTrustStoreRevocations", "CreateListener",
+		"CreateLoadBalancer", "CreateRule", "CreateTargetGroup", "CreateTrustStore",
+		"DeleteListener", "DeleteLoadBalancer", "DeleteRule", "DeleteSharedTrustStoreAssociation",
+		"DeleteTargetGroup", "DeleteTrustStore", "DeregisterTargets", "DescribeAccountLimits",
+		"DescribeCapacityReservation", "DescribeListenerAttributes",
+		"DescribeListenerCertificates", "DescribeListeners", "DescribeLoadBalancerAttributes",
+		"DescribeLoadBalancers", "DescribeRules", "DescribeSSLPolicies", "DescribeTags",
+		"DescribeTargetGroupAttributes", "DescribeTargetGroups", "DescribeTargetHealth",
+		"DescribeTrustStoreAssociations", "DescribeTrustStoreRevocations", "DescribeTrustStores",
+		"GetResourcePolicy", "GetTrustStoreCaCertificatesBundle", "GetTrustStoreRevocationContent",
+		"ModifyCapacityReservation", "ModifyIpPools", "ModifyListener", "ModifyListenerAttributes",
+		"ModifyLoadBalancerAttributes", "ModifyRule", "ModifyTargetGroup",
+		"ModifyTargetGroupAttributes", "ModifyTrustStore", "RegisterTargets",
+		"RemoveListenerCertificates", "RemoveTags", "RemoveTrustStoreRevocations",
+		"SetIpAddressType", "SetRulePriorities", "SetSecurityGroups", "SetSubnets",
+	},
 }
 
 // OpAddListenerCertificates describes the operation.

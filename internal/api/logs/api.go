@@ -9,13 +9,51 @@ import (
 
 // API describes the service.
 var API = aws.API{
-	Name:            "logs",
-	Protocol:        "json",
-	Version:         "2014-03-28",
-	SigningName:     "logs",
-	TargetPrefix:    "Logs_20140328",
-	XMLNamespace:    "",
-	OtherOperations: []string{"AssociateKmsKey", "AssociateSourceToS3TableIntegration", "CancelExportTask", "CancelImportTask", "CreateDelivery", "CreateExportTask", "CreateImportTask", "CreateLogAnomalyDetector", "CreateLookupTable", "CreateScheduledQuery", "DeleteAccountPolicy", "DeleteDataProtectionPolicy", "DeleteDelivery", "DeleteDeliveryDestination", "DeleteDeliveryDestinationPolicy", "DeleteDeliverySource", "DeleteDestination", "DeleteIndexPolicy", "DeleteIntegration", "DeleteLogAnomalyDetector", "DeleteLookupTable", "DeleteMetricFilter", "DeleteQueryDefinition", "DeleteResourcePolicy", "DeleteScheduledQuery", "DeleteSubscriptionFilter", "DeleteTransformer", "DescribeAccountPolicies", "DescribeConfigurationTemplates", "DescribeDeliveries", "DescribeDeliveryDestinations", "DescribeDeliverySources", "DescribeDestinations", "DescribeExportTasks", "DescribeFieldIndexes", "DescribeImportTaskBatches", "DescribeImportTasks", "DescribeIndexPolicies", "DescribeLookupTables", "DescribeMetricFilters", "DescribeQueries", "DescribeQueryDefinitions", "DescribeResourcePolicies", "DescribeSubscriptionFilters", "DisassociateKmsKey", "DisassociateSourceFromS3TableIntegration", "GetDataProtectionPolicy", "GetDelivery", "GetDeliveryDestination", "GetDeliveryDestinationPolicy", "GetDeliverySource", "GetIntegration", "GetLogAnomalyDetector", "GetLogFields", "GetLogGroupFields", "GetLogObject", "GetLogRecord", "GetLookupTable", "GetQueryResults", "GetScheduledQuery", "GetScheduledQueryHistory", "GetTransformer", "ListAggregateLogGroupSummaries", "ListAnomalies", "ListIntegrations", "ListLogAnomalyDetectors", "ListLogGroups", "ListLogGroupsForQuery", "ListScheduledQueries", "ListSourcesForS3TableIntegration", "PutAccountPolicy", "PutBearerTokenAuthentication", "PutDataProtectionPolicy", "PutDeliveryDestination", "PutDeliveryDestinationPolicy", "PutDeliverySource", "PutDestination", "PutDestinationPolicy", "PutIndexPolicy", "PutIntegration", "PutLogGroupDeletionProtection", "PutMetricFilter", "PutQueryDefinition", "PutResourcePolicy", "PutSubscriptionFilter", "PutTransformer", "StartLiveTail", "StartQuery", "StopQuery", "TestMetricFilter", "TestTransformer", "UpdateAnomaly", "UpdateDeliveryConfiguration", "UpdateLogAnomalyDetector", "UpdateLookupTable", "UpdateScheduledQuery"},
+	Name:         "logs",
+	Protocol:     "json",
+	Version:      "2014-03-28",
+	SigningName:  "logs",
+	TargetPrefix: "Logs_20140328",
+	XMLNamespace: "",
+	InvalidCode:  "InvalidParameterException",
+	OwnLimits:    false,
+	Operations: []string{
+		"CreateLogGroup", "CreateLogStream", "DeleteLogGroup", "DeleteLogStream",
+		"DeleteRetentionPolicy", "DescribeLogGroups", "DescribeLogStreams", "FilterLogEvents",
+		"GetLogEvents", "ListTagsForResource", "ListTagsLogGroup", "PutLogEvents",
+		"PutRetentionPolicy", "TagLogGroup", "TagResource", "UntagLogGroup", "UntagResource",
+	},
+	OtherOperations: []string{
+		"AssociateKmsKey", "AssociateSourceToS3TableIntegration", "CancelExportTask",
+		"CancelImportTask", "CreateDelivery", "CreateExportTask", "CreateImportTask",
+		"CreateLogAnomalyDetector", "CreateLookupTable", "CreateScheduledQuery",
+		"DeleteAccountPolicy", "DeleteDataProtectionPolicy", "DeleteDelivery",
+		"DeleteDeliveryDestination", "DeleteDeliveryDestinationPolicy", "DeleteDeliverySource",
+		"DeleteDestination", "DeleteIndexPolicy", "DeleteIntegration", "DeleteLogAnomalyDetector",
+		"DeleteLookupTable", "DeleteMetricFilter", "DeleteQueryDefinition", "DeleteResourcePolicy",
+		"DeleteScheduledQuery", "DeleteSubscriptionFilter", "DeleteTransformer",
+		"DescribeAccountPolicies", "DescribeConfigurationTemplates", "DescribeDeliveries",
+		"DescribeDeliveryDestinations", "DescribeDeliverySources", "DescribeDestinations",
+		"DescribeExportTasks", "DescribeFieldIndexes", "DescribeImportTaskBatches",
+		"DescribeImportTasks", "DescribeIndexPolicies", "DescribeLookupTables",
+		"DescribeMetricFilters", "DescribeQueries", "DescribeQueryDefinitions",
+		"DescribeResourcePolicies", "DescribeSubscriptionFilters", "DisassociateKmsKey",
+		"DisassociateSourceFromS3TableIntegration", "GetDataProtectionPolicy", "GetDelivery",
+		"GetDeliveryDestination", "GetDeliveryDestinationPolicy", "GetDeliverySource",
+		"GetIntegration", "GetLogAnomalyDetector", "GetLogFields", "GetLogGroupFields",
+		"GetLogObject", "GetLogRecord", "GetLookupTable", "GetQueryResults", "GetScheduledQuery",
+		"GetScheduledQueryHistory", "GetTransformer", "ListAggregateLogGroupSummaries",
+		"ListAnomalies", "ListIntegrations", "ListLogAnomalyDetectors", "ListLogGroups",
+		"ListLogGroupsForQuery", "ListScheduledQueries", "ListSourcesForS3TableIntegration",
+		"PutAccountPolicy", "PutBearerTokenAuthentication", "PutDataProtectionPolicy",
+		"PutDeliveryDestination", "PutDeliveryDestinationPolicy", "PutDeliverySource",
+		"PutDestination", "PutDestinationPolicy", "PutIndexPolicy", "PutIntegration",
+		"PutLogGroupDeletionProtection", "PutMetricFilter", "PutQueryDefinition",
+		"PutResourcePolicy", "PutSubscriptionFilter", "PutTransformer", "StartLiveTail",
+		"StartQuery", "StopQuery", "TestMetricFilter", "TestTransformer", "UpdateAnomaly",
+		"UpdateDeliveryConfiguration", "UpdateLogAnomalyDetector", "UpdateLookupTable",
+		"UpdateScheduledQuery",
+	},
 }
 
 // CreateLogGroupOutput has no members.
@@ -105,7 +143,7 @@ type CreateLogGroupInput struct {
 	KmsKeyId                  *string           `json:"kmsKeyId,omitempty" max:"256"`
 	LogGroupClass             LogGroupClass     `json:"logGroupClass,omitempty"`
 	LogGroupName              *string           `json:"logGroupName,omitempty" required:"true" min:"1" max:"512" pattern:"[\\.\\-_/#A-Za-z0-9]+"`
-	Tags                      map[string]string `json:"tags,omitempty" min:"1" max:"50"`
+	Tags                      map[string]string `json:"tags,omitempty" kmin:"1" kmax:"128" kpattern:"^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$" emax:"256" epattern:"^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$" min:"1" max:"50"`
 }
 
 // CreateLogStreamInput is a wire shape.
@@ -188,8 +226,8 @@ type DescribeLogStreamsOutput struct {
 
 // Entity is a wire shape.
 type Entity struct {
-	Attributes    map[string]string `json:"attributes,omitempty" min:"0" max:"10"`
-	KeyAttributes map[string]string `json:"keyAttributes,omitempty" min:"2" max:"4"`
+	Attributes    map[string]string `json:"attributes,omitempty" kmin:"1" kmax:"256" emin:"1" emax:"512" min:"0" max:"10"`
+	KeyAttributes map[string]string `json:"keyAttributes,omitempty" kmin:"1" kmax:"32" emin:"1" emax:"512" min:"2" max:"4"`
 }
 
 // EntityRejectionErrorType is an enumeration.
@@ -303,7 +341,7 @@ type ListTagsForResourceInput struct {
 
 // ListTagsForResourceOutput is a wire shape.
 type ListTagsForResourceOutput struct {
-	Tags map[string]string `json:"tags,omitempty" min:"1" max:"50"`
+	Tags map[string]string `json:"tags,omitempty" kmin:"1" kmax:"128" kpattern:"^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$" emax:"256" epattern:"^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$" min:"1" max:"50"`
 }
 
 // ListTagsLogGroupInput is a wire shape.
@@ -313,7 +351,7 @@ type ListTagsLogGroupInput struct {
 
 // ListTagsLogGroupOutput is a wire shape.
 type ListTagsLogGroupOutput struct {
-	Tags map[string]string `json:"tags,omitempty" min:"1" max:"50"`
+	Tags map[string]string `json:"tags,omitempty" kmin:"1" kmax:"128" kpattern:"^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$" emax:"256" epattern:"^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$" min:"1" max:"50"`
 }
 
 // LogGroup is a wire shape.
@@ -444,13 +482,13 @@ func ServiceUnavailableException(format string, args ...any) *aws.Fault {
 // TagLogGroupInput is a wire shape.
 type TagLogGroupInput struct {
 	LogGroupName *string           `json:"logGroupName,omitempty" required:"true" min:"1" max:"512" pattern:"[\\.\\-_/#A-Za-z0-9]+"`
-	Tags         map[string]string `json:"tags,omitempty" required:"true" min:"1" max:"50"`
+	Tags         map[string]string `json:"tags,omitempty" required:"true" kmin:"1" kmax:"128" kpattern:"^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$" emax:"256" epattern:"^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$" min:"1" max:"50"`
 }
 
 // TagResourceInput is a wire shape.
 type TagResourceInput struct {
 	ResourceArn *string           `json:"resourceArn,omitempty" required:"true" min:"1" max:"1011" pattern:"[\\w+=/:,.@-]*"`
-	Tags        map[string]string `json:"tags,omitempty" required:"true" min:"1" max:"50"`
+	Tags        map[string]string `json:"tags,omitempty" required:"true" kmin:"1" kmax:"128" kpattern:"^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$" emax:"256" epattern:"^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$" min:"1" max:"50"`
 }
 
 // TooManyTagsException returns the fault TooManyTagsException (HTTP 400).

@@ -11,13 +11,19 @@ import (
 
 // API describes the service.
 var API = aws.API{
-	Name:            "sts",
-	Protocol:        "query",
-	Version:         "2011-06-15",
-	SigningName:     "sts",
-	TargetPrefix:    "",
-	XMLNamespace:    "https://sts.amazonaws.com/doc/2011-06-15/",
-	OtherOperations: []string(nil),
+	Name:         "sts",
+	Protocol:     "query",
+	Version:      "2011-06-15",
+	SigningName:  "sts",
+	TargetPrefix: "",
+	XMLNamespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+	InvalidCode:  "ValidationError",
+	OwnLimits:    false,
+	Operations: []string{
+		"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot",
+		"DecodeAuthorizationMessage", "GetAccessKeyInfo", "GetCallerIdentity",
+		"GetDelegatedAccessToken", "GetFederationToken", "GetSessionToken", "GetWebIdentityToken",
+	},
 }
 
 // OpAssumeRole describes the operation.

@@ -1,0 +1,214 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"reflect"
+	"runtime/debug"
+	"strings"
+
+	"fairlead/internal/aws"
+)
+
+// call is one request on its way through the router: read, route, authenticate, decode, validate,
+// invoke, encode. The first step that fails ends it with that step's fault.
+type call struct {
+	req      *http.Request
+	body     []byte
+	form     url.Values // query protocols: parameters of the URL and of the body
+	protocol aws.Protocol
+	api      *aws.API
+	op       *endpoint
+	name     string // of the operation that was asked for
+	caller   aws.Caller
+}
+
+// answer runs the call and returns the status, the body and the fault's code, if it ended in one.
+func (r *Router) answer(c *call) (status int, body []byte, code string) {
+	body, fault := r.run(c)
+	if fault == nil {
+		return http.StatusOK, body, ""
+	}
+	if fault.Status == 0 {
+		fault.Status = http.StatusBadRequest
+	}
+	return fault.Status, codecFor(c.protocol).encodeFault(c, fault), fault.Code
+}
+
+// run takes the steps. A panic of any of them ends the call alone.
+func (r *Router) run(c *call) (body []byte, fault *aws.Fault) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.cfg.Logger.Error("call panicked",
+				"op", c.name, "request", c.caller.RequestID, "panic", p, "stack", string(debug.Stack()))
+			body, fault = nil, c.internalFailure()
+		}
+	}()
+	for _, step := range []func(*call) *aws.Fault{r.read, r.route, r.authenticate, r.resolve} {
+		if fault := step(c); fault != nil {
+			return nil, fault
+		}
+	}
+	return r.invoke(c)
+}
+
+func (c *call) internalFailure() *aws.Fault {
+	return c.fault(internal, "An internal error has occurred")
+}
+
+// read takes the whole body, up to the limit, and the form that a query protocol has in it.
+func (r *Router) read(c *call) *aws.Fault {
+	c.protocol = aws.AWSQuery
+	if c.req.Header.Get("X-Amz-Target") != "" {
+		c.protocol = aws.AWSJSON11
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, c.req.Body, r.cfg.MaxBody))
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return c.fault(tooLarge, "Request body is larger than %d bytes", r.cfg.MaxBody)
+	}
+	if err != nil {
+		return c.fault(malformed, "The request body could not be read")
+	}
+	c.body = body
+	if e := c.req.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return c.fault(malformed, "Content-Encoding %s is not supported", e)
+	}
+	if c.protocol == aws.AWSJSON11 {
+		return nil
+	}
+	return c.readForm()
+}
+
+func (c *call) readForm() *aws.Fault {
+	form, err := url.ParseQuery(c.req.URL.RawQuery)
+	if err == nil && c.req.Method == http.MethodPost {
+		var posted url.Values
+		posted, err = url.ParseQuery(string(c.body))
+		for name, values := range posted {
+			form[name] = append(values, form[name]...)
+		}
+	}
+	c.form = form
+	if err != nil {
+		return c.fault(malformed, "The query string or form is malformed: %s", err)
+	}
+	return nil
+}
+
+// invoke decodes and validates the input, calls the handler and encodes its output.
+func (r *Router) invoke(c *call) ([]byte, *aws.Fault) {
+	codec := codecFor(c.protocol)
+	in := reflect.ValueOf(c.op.newIn())
+	shape := r.shapes.of(in.Type())
+	if fault := codec.decode(c, shape, in.Elem()); fault != nil {
+		return nil, fault
+	}
+	if fault := validate(c.api, shape, in.Elem()); fault != nil {
+		return nil, fault
+	}
+	if fault := dryRun(c.api, shape, in.Elem()); fault != nil {
+		return nil, fault
+	}
+	out, err := c.op.call(aws.WithCaller(c.req.Context(), c.caller), in.Interface())
+	if err != nil {
+		return nil, r.faultOf(c, err)
+	}
+	v := reflect.ValueOf(out)
+	if v.IsNil() {
+		v = reflect.New(v.Type().Elem())
+	}
+	return codec.encode(c, r.shapes.of(v.Type()), v.Elem()), nil
+}
+
+// faultOf turns a handler's error into a fault. What is no fault stays in the log.
+func (r *Router) faultOf(c *call, err error) *aws.Fault {
+	if fault, ok := errors.AsType[*aws.Fault](err); ok {
+		return fault
+	}
+	if !errors.Is(err, context.Canceled) || c.req.Context().Err() == nil {
+		r.cfg.Logger.Error("call failed",
+			"op", c.name, "request", c.caller.RequestID, "error", err)
+	}
+	return c.internalFailure()
+}
+
+// dryRun answers EC2's DryRun=true once the parameters have been found valid: handlers never see
+// it. What would fail later, at the handler, is not found out.
+func dryRun(api *aws.API, sh *shape, v reflect.Value) *aws.Fault {
+	m := sh.byQuery["DryRun"]
+	if api.Protocol != aws.EC2Query || m == nil {
+		return nil
+	}
+	if flag, ok := present(v.Field(m.index)); !ok || !flag.Bool() {
+		return nil
+	}
+	return aws.NewFaultStatus("DryRunOperation", http.StatusPreconditionFailed,
+		"Request would have succeeded, but DryRun flag is set.")
+}
+
+// route finds the API that is called, from the target or from action and version.
+func (r *Router) route(c *call) *aws.Fault {
+	if c.protocol == aws.AWSJSON11 {
+		return r.routeTarget(c)
+	}
+	return r.routeAction(c)
+}
+
+func (r *Router) routeTarget(c *call) *aws.Fault {
+	prefix, name, _ := strings.Cut(c.req.Header.Get("X-Amz-Target"), ".")
+	c.name = name
+	for api := range r.services {
+		if api.Protocol == aws.AWSJSON11 && api.TargetPrefix == prefix {
+			c.api = api
+			return nil
+		}
+	}
+	return c.fault(unknownOperation, "Unknown operation %.200s.%.200s", prefix, name)
+}
+
+// routeAction tells services apart by their versions and, where those are equal or left out, by the
+// service that the signature names.
+func (r *Router) routeAction(c *call) *aws.Fault {
+	c.name = c.form.Get("Action")
+	if c.name == "" {
+		return c.fault(missingAction, "The request is missing an action or a required parameter.")
+	}
+	version, signed := c.form.Get("Version"), ""
+	if s, err := parseSignature(c.req); err == nil {
+		signed = s.service
+	}
+	var found []*aws.API
+	for api := range r.services {
+		if api.Protocol == aws.AWSJSON11 || version != "" && api.Version != version {
+			continue
+		}
+		if signed == "" || api.SigningName == signed {
+			found = append(found, api)
+		}
+	}
+	if len(found) != 1 {
+		return c.fault(unknownOperation,
+			"Could not find operation %.200s for version %.20s", c.name, version)
+	}
+	c.api, c.protocol = found[0], found[0].Protocol
+	return nil
+}
+
+// resolve finds the operation's endpoint.
+func (r *Router) resolve(c *call) *aws.Fault {
+	if c.op = r.services[c.api][c.name]; c.op != nil {
+		return nil
+	}
+	reason := "."
+	if c.api.Knows(c.name) {
+		reason = ": Fairlead does not serve it yet, see SCOPE.md."
+	}
+	if c.protocol == aws.AWSJSON11 {
+		return c.fault(unknownOperation, "Unknown operation %.200s%s", c.name, reason)
+	}
+	return c.fault(unknownOperation,
+		"The action %.200s is not valid for this web service%s", c.name, reason)
+}
