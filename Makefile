@@ -1,0 +1,68 @@
+# Fairlead's front door. `make help` lists what it opens.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BIN       := bin/fairlead
+SUDO      := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# What the machine must have, as Debian packages: runc runs the containers; the rest is for the
+# tests that compare and for the benchmarks. Everything else is in the binary.
+RUN_PACKAGES   := runc
+TEST_PACKAGES  := runc curl
+BENCH_PACKAGES := runc curl haproxy nginx-light wrk nghttp2-client
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: build
+build: $(BIN) ## Build bin/fairlead
+
+.PHONY: $(BIN)
+$(BIN): embed
+	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o $@ ./cmd/fairlead
+
+include build/embed.mk
+
+# need installs the packages in $(1) that are missing, after saying so.
+define need
+	@missing=""; for p in $(1); do \
+	  dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "Installing these packages:$$missing"; \
+	  $(SUDO) apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
+
+.PHONY: run-deps test-deps bench-deps
+run-deps:
+	$(call need,$(RUN_PACKAGES))
+test-deps:
+	$(call need,$(TEST_PACKAGES))
+bench-deps:
+	$(call need,$(BENCH_PACKAGES))
+
+.PHONY: run
+run: run-deps build ## Start Fairlead, apply examples/ecs-fargate-alb, send requests; Ctrl-C ends it
+	$(SUDO) env "PATH=$$PATH" go run ./examples/ecs-fargate-alb/demo --fairlead $(BIN)
+
+.PHONY: test
+test: test-deps build ## Run every test; what cannot run here says why
+	FAIRLEAD_BIN=$(CURDIR)/$(BIN) go test -timeout 15m ./...
+
+.PHONY: check
+check: ## Format, vet, generated code
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w .'; exit 1; }
+	go vet ./...
+	go generate ./internal/api
+	git diff --exit-code internal/api
+
+.PHONY: bench
+bench: bench-deps build ## Measure; writes docs/bench
+	FAIRLEAD_BIN=$(CURDIR)/$(BIN) go run ./bench
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin $(EMBED_DIR)/*.gz
