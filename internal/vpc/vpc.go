@@ -3,145 +3,179 @@ package vpc
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"net"
+	"fmt"
+	"maps"
 	"net/netip"
 )
 
-// Errors that callers may test for with errors.Is.
-var (
-	// ErrNotFound says that the named VPC, subnet or network interface does not exist here.
-	ErrNotFound = errors.New("does not exist")
-	// ErrInUse says that an address is held by another network interface.
-	ErrInUse = errors.New("is in use")
+// routerOffset and dnsOffset are the addresses of a subnet that AWS reserves for the router and for
+// DNS: https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
+const (
+	routerOffset = 1
+	dnsOffset    = 2
 )
-
-// Config says where a Host keeps its namespaces and how it names what it makes.
-type Config struct {
-	// Dir holds the bind mounts of the namespaces. It is made if missing. Two instances on one
-	// machine have two directories.
-	Dir string
-	// Name tags every link and table of this instance: 1 to 4 letters or digits.
-	Name string
-	// HostNamespace is the path of the network namespace that plays the host. Empty: the one
-	// of the process.
-	HostNamespace string
-	// TransitRange is where the instance looks for a free block for the traffic between its VPCs
-	// and the host. Zero: 198.18.0.0/15, which RFC 2544 keeps off the internet.
-	TransitRange netip.Prefix
-	// Logger hears what Prune removes and what had to be repaired. Nil: slog.Default().
-	Logger *slog.Logger
-}
 
 // VPC is a network namespace that routes between its subnets.
 type VPC struct {
 	ID string
-	// CIDRs are the address ranges, the primary one first.
+	// CIDRs are the IPv4 address ranges, the primary one first. The primary one's address 2 is
+	// local to the namespace: the place of the VPC's DNS resolver.
 	CIDRs []netip.Prefix
 	// InternetGateway connects the VPC to the host.
 	InternetGateway bool
 }
 
-// Subnet is a bridge in the namespace of its VPC; the bridge has the subnet's address 1 (router)
-// and 2 (reserved for DNS).
-type Subnet struct {
-	ID, VPC string
-	CIDR    netip.Prefix
-	// Public says that the subnet's route table sends 0.0.0.0/0 to the internet gateway.
-	Public bool
+func (v VPC) validate() error {
+	if err := checkID(v.ID); err != nil {
+		return err
+	}
+	if len(v.CIDRs) == 0 {
+		return errors.New("a VPC has at least one CIDR")
+	}
+	for _, c := range v.CIDRs {
+		if err := checkCIDR(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// ENI is an elastic network interface: a network namespace of its own, whose eth0 is one end of a
-// veth pair and has the interface's address. The other end is a port of the subnet's bridge.
-type ENI struct {
-	ID, VPC, Subnet string
-	// MAC is the hardware address of eth0. Nil: derived from the ID.
-	MAC  net.HardwareAddr
-	Addr netip.Addr
-	// Public is the address under which the host and the world reach the interface, 1:1, if the
-	// subnet is public and the VPC has an internet gateway. Loopback addresses (127.0.0.0/8) are
-	// reached from the host only. Zero: none.
-	Public netip.Addr
-	// Local are further addresses that answer inside the namespace only, such as the task
-	// metadata endpoint's 169.254.170.2.
-	Local []netip.Addr
-	// SourceDestCheck drops packets from and to eth0 that do not carry Addr.
-	SourceDestCheck bool
+// network is a VPC as it exists on the machine.
+type network struct {
+	id      string
+	ns      *namespace
+	subnets map[string]*segment
+	uplink  *uplink // nil: no internet gateway
+	nat     *table  // translates between transit and private addresses
+	check   *table  // the source/destination check
 }
 
-// Inventory names devices by the ids of what they stand for.
-type Inventory struct {
-	VPCs, Subnets, ENIs []string
+func newNetwork(id string, ns *namespace) *network {
+	return &network{
+		id: id, ns: ns, subnets: map[string]*segment{},
+		nat:   newTable(ns.fd, declareVPCNAT),
+		check: newTable(ns.fd, declareCheck),
+	}
 }
 
-// Host makes and removes devices. Its methods may be called concurrently.
-type Host struct{ cfg Config }
-
-// Open finds the devices that earlier processes left in cfg.Dir.
-func Open(cfg Config) (*Host, error) { return &Host{cfg: cfg}, errors.ErrUnsupported }
+// vpcSysctls make a namespace a router. Bridged frames stay out of the IP hooks: they would be
+// tracked for nothing. The files of br_netfilter exist only where the kernel has it.
+var vpcSysctls = []sysctl{
+	{name: "net/ipv4/ip_forward", value: "1"},
+	{name: "net/ipv4/conf/all/rp_filter", value: "0"},
+	{name: "net/ipv4/conf/default/rp_filter", value: "0"},
+	{name: "net/ipv4/conf/all/send_redirects", value: "0"},
+	{name: "net/ipv4/conf/default/send_redirects", value: "0"},
+	{name: "net/ipv6/conf/all/disable_ipv6", value: "1", optional: true},
+	{name: "net/ipv6/conf/default/disable_ipv6", value: "1", optional: true},
+	{name: "net/bridge/bridge-nf-call-iptables", value: "0", optional: true},
+	{name: "net/bridge/bridge-nf-call-ip6tables", value: "0", optional: true},
+	{name: "net/bridge/bridge-nf-call-arptables", value: "0", optional: true},
+}
 
 // EnsureVPC makes the VPC or changes it to be as asked.
-func (h *Host) EnsureVPC(ctx context.Context, v VPC) error { return errors.ErrUnsupported }
-
-// EnsureSubnet makes the subnet or changes it to be as asked. Its VPC must exist.
-func (h *Host) EnsureSubnet(ctx context.Context, s Subnet) error { return errors.ErrUnsupported }
-
-// EnsureENI makes the interface or changes it to be as asked. Its subnet must exist.
-func (h *Host) EnsureENI(ctx context.Context, e ENI) error { return errors.ErrUnsupported }
-
-// DeleteENI removes the interface and its namespace; one that does not exist is no error.
-func (h *Host) DeleteENI(ctx context.Context, id string) error { return errors.ErrUnsupported }
-
-// DeleteSubnet removes the subnet with all interfaces in it.
-func (h *Host) DeleteSubnet(ctx context.Context, id string) error { return errors.ErrUnsupported }
-
-// DeleteVPC removes the VPC with all its subnets and interfaces.
-func (h *Host) DeleteVPC(ctx context.Context, id string) error { return errors.ErrUnsupported }
-
-// Prune removes every device of this instance that does not belong to what keep names.
-func (h *Host) Prune(ctx context.Context, keep Inventory) error { return errors.ErrUnsupported }
-
-// List says what exists on the machine, sorted.
-func (h *Host) List(ctx context.Context) (Inventory, error) {
-	return Inventory{}, errors.ErrUnsupported
+func (h *Host) EnsureVPC(ctx context.Context, v VPC) error {
+	if err := v.validate(); err != nil {
+		return fmt.Errorf("ensure VPC %q: %w", v.ID, err)
+	}
+	if err := h.begin(ctx); err != nil {
+		return err
+	}
+	defer h.mu.Unlock()
+	if err := h.ensureVPC(v); err != nil {
+		return fmt.Errorf("ensure VPC %s: %w", v.ID, err)
+	}
+	return nil
 }
 
-// ENINamespace is the path of the interface's network namespace, for an OCI spec.
-func (h *Host) ENINamespace(id string) string { return "" }
-
-// VPCNamespace is the path of the VPC's network namespace.
-func (h *Host) VPCNamespace(id string) string { return "" }
-
-// Do runs fn on an OS thread inside the interface's namespace. Goroutines that fn starts are
-// outside.
-func (h *Host) Do(eniID string, fn func() error) error { return errors.ErrUnsupported }
-
-// DoVPC runs fn on an OS thread inside the VPC's namespace, where the routers' addresses are local.
-func (h *Host) DoVPC(vpcID string, fn func() error) error { return errors.ErrUnsupported }
-
-// Socket is socket(2) inside the interface's namespace, close-on-exec. The caller owns the
-// descriptor, and binds and connects it wherever it likes.
-func (h *Host) Socket(eniID string, domain, typ, proto int) (int, error) {
-	return -1, errors.ErrUnsupported
+func (h *Host) ensureVPC(v VPC) error {
+	n, err := h.ensureNetwork(v.ID)
+	if err != nil {
+		return err
+	}
+	lo, err := n.ns.link.LinkByName("lo")
+	if err != nil {
+		return fmt.Errorf("find lo: %w", err)
+	}
+	dns := netip.PrefixFrom(offset(v.CIDRs[0], dnsOffset), 32)
+	if err := setAddrs(n.ns.link, lo, dns); err != nil {
+		return err
+	}
+	if v.InternetGateway {
+		err = h.connect(n)
+	} else {
+		err = h.disconnect(n)
+	}
+	if err != nil {
+		return err
+	}
+	return h.syncGateways()
 }
 
-// Listen listens inside the interface's namespace. The address must be a literal.
-func (h *Host) Listen(ctx context.Context, eniID, network, addr string) (net.Listener, error) {
-	return nil, errors.ErrUnsupported
+func (h *Host) ensureNetwork(id string) (*network, error) {
+	if n := h.vpcs[id]; n != nil && isNamespace(h.VPCNamespace(id)) {
+		return n, nil
+	}
+	h.forgetVPC(id)
+	door := door{kindVPC, id}
+	if err := h.doors.ensure(door, h.VPCNamespace(id), vpcSysctls); err != nil {
+		return nil, err
+	}
+	ns, err := h.doors.namespace(door)
+	if err != nil {
+		return nil, err
+	}
+	n := newNetwork(id, ns)
+	h.vpcs[id] = n
+	return n, nil
 }
 
-// ListenPacket listens for datagrams inside the interface's namespace.
-func (h *Host) ListenPacket(ctx context.Context, eniID, network, addr string) (net.PacketConn, error) {
-	return nil, errors.ErrUnsupported
+// DeleteVPC removes the VPC with all its subnets and interfaces; one that does not exist is no
+// error.
+func (h *Host) DeleteVPC(ctx context.Context, id string) error {
+	if err := h.begin(ctx); err != nil {
+		return err
+	}
+	defer h.mu.Unlock()
+	if err := h.deleteVPC(id); err != nil {
+		return fmt.Errorf("delete VPC %s: %w", id, err)
+	}
+	return nil
 }
 
-// Dial connects from inside the interface's namespace. The address must be a literal.
-func (h *Host) Dial(ctx context.Context, eniID, network, addr string) (net.Conn, error) {
-	return nil, errors.ErrUnsupported
+func (h *Host) deleteVPC(id string) error {
+	n := h.vpcs[id]
+	if n == nil {
+		return nil
+	}
+	for s := range maps.Keys(n.subnets) {
+		if err := h.deleteSubnet(s); err != nil {
+			return err
+		}
+	}
+	if err := h.disconnect(n); err != nil {
+		return err
+	}
+	if err := h.syncGateways(); err != nil {
+		return err
+	}
+	h.forgetVPC(id)
+	return removeNamespace(h.VPCNamespace(id))
 }
 
-// Close lets go of what the process holds and leaves the devices in place.
-func (h *Host) Close() error { return errors.ErrUnsupported }
-
-// Destroy removes everything of this instance and closes the host.
-func (h *Host) Destroy(ctx context.Context) error { return errors.ErrUnsupported }
+// forgetVPC lets go of what this process holds of a VPC; its interfaces are then unplugged.
+func (h *Host) forgetVPC(id string) {
+	n := h.vpcs[id]
+	if n == nil {
+		return
+	}
+	for _, p := range h.enis {
+		if p.segment != nil && p.segment.vpc == n {
+			p.segment = nil
+		}
+	}
+	n.ns.link.Close()
+	h.doors.shut(door{kindVPC, id})
+	h.applied = nil
+	delete(h.vpcs, id)
+}
