@@ -6,7 +6,7 @@
 //
 //	hello                 serve, see Environment below
 //	hello --check URL     exit 0 if URL answers with a status below 400: a health check's CMD
-//	hello --print TEXT --exit CODE   print, exit: a one-shot task
+//	hello --print TEXT --exit CODE   print, exit: a one-shot task; also --sleep, --env, --memory
 //
 // Environment:
 //
@@ -30,6 +30,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -42,16 +43,19 @@ func main() {
 	var (
 		check   = flag.String("check", "", "ask `URL` and exit with 0 if the status is below 400")
 		timeout = flag.Duration("timeout", 5*time.Second, "limit of --check")
-		text    = flag.String("print", "", "print `TEXT` and exit")
-		code    = flag.Int("exit", -1, "exit with `CODE`")
-		pause   = flag.Duration("sleep", 0, "wait before --print and --exit")
+		shot    oneShot
 	)
+	flag.StringVar(&shot.text, "print", "", "print `TEXT` and exit")
+	flag.StringVar(&shot.env, "env", "", "print the variable `NAME` and exit")
+	flag.IntVar(&shot.memory, "memory", 0, "use so many `MiB` before exiting")
+	flag.DurationVar(&shot.pause, "sleep", 0, "wait before exiting")
+	flag.IntVar(&shot.code, "exit", -1, "exit with `CODE`")
 	flag.Parse()
 	switch {
 	case *check != "":
 		os.Exit(checkURL(*check, *timeout))
-	case *text != "" || *code >= 0 || *pause > 0:
-		os.Exit(once(*text, *code, *pause))
+	case shot != (oneShot{code: -1}):
+		os.Exit(shot.run())
 	}
 	if err := serve(settingsFrom(os.Getenv)); err != nil {
 		log.Fatal("hello: ", err)
@@ -74,13 +78,25 @@ func checkURL(url string, timeout time.Duration) int {
 	return 0
 }
 
-// once is the life of a one-shot task.
-func once(text string, code int, pause time.Duration) int {
-	time.Sleep(pause)
-	if text != "" {
-		log.Print(text)
+// oneShot is the life of a one-shot task, in the order of its fields.
+type oneShot struct {
+	text, env string
+	memory    int
+	pause     time.Duration
+	code      int
+}
+
+func (o oneShot) run() int {
+	if o.text != "" {
+		log.Print(o.text)
 	}
-	return max(code, 0)
+	if o.env != "" {
+		log.Print(os.Getenv(o.env))
+	}
+	hoard := allocate(o.memory)
+	time.Sleep(o.pause)
+	runtime.KeepAlive(hoard)
+	return max(o.code, 0)
 }
 
 // settings are the environment, read.

@@ -66,14 +66,21 @@ func (h *hello) memory(w http.ResponseWriter, r *http.Request) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.hoard = append(h.hoard, allocate(mib)...)
+	fmt.Fprintln(w, "holding", len(h.hoard), "MiB")
+}
+
+// allocate returns blocks of one MiB. Only a page that is written to is a page of memory.
+func allocate(mib int) [][]byte {
+	var blocks [][]byte
 	for range mib {
 		block := make([]byte, 1<<20)
-		for i := 0; i < len(block); i += 4096 {
-			block[i] = 1 // only a page that is written to is a page of memory
+		for i := 0; i < len(block); i += os.Getpagesize() {
+			block[i] = 1
 		}
-		h.hoard = append(h.hoard, block)
+		blocks = append(blocks, block)
 	}
-	fmt.Fprintln(w, "holding", len(h.hoard), "MiB")
+	return blocks
 }
 
 // burn keeps one core busy.

@@ -15,6 +15,8 @@ func Hello(program []byte, ref, tag string) Image {
 			{Name: "etc/passwd", Mode: 0o644, Data: []byte(
 				"root:x:0:0:root:/:/hello\nnobody:x:65534:65534:nobody:/:/hello\n")},
 			{Name: "etc/group", Mode: 0o644, Data: []byte("root:x:0:\nnobody:x:65534:\n")},
+			{Name: "etc/hosts", Mode: 0o644, Data: []byte(
+				"127.0.0.1 localhost\n::1 localhost\n")},
 			{Name: "hello", Mode: 0o755, Data: program},
 			{Name: "tmp/", Mode: 0o1777},
 			{Name: "usr/", Mode: 0o755},

@@ -31,8 +31,8 @@ type Runtime interface {
 	Containers
 	// Watch sends an event whenever a container starts, exits, runs out of memory or is deleted,
 	// and a Reset when events may have been lost (at the start and after every reconnect), upon
-	// which the reader lists. A slow reader loses events but then gets a Reset. The channel is
-	// closed when ctx is done.
+	// which the reader lists. Events wait for a slow reader. The channel is closed when ctx is
+	// done.
 	Watch(ctx context.Context) <-chan Event
 }
 

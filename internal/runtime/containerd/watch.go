@@ -3,6 +3,7 @@ package containerd
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"time"
 
 	apievents "github.com/containerd/containerd/api/events"
@@ -92,7 +93,7 @@ func (e *Engine) filters() []string {
 	for _, topic := range []string{
 		"/tasks/start", "/tasks/exit", "/tasks/oom", "/containers/delete", topicSync,
 	} {
-		filters = append(filters, "namespace=="+e.namespace+",topic=="+topic)
+		filters = append(filters, fmt.Sprintf("namespace==%q,topic==%q", e.namespace, topic))
 	}
 	return filters
 }
