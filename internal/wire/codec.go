@@ -123,8 +123,25 @@ func senderOrReceiver(f *aws.Fault) string {
 func (w *xmlWriter) fault(f *aws.Fault) {
 	w.text("Code", f.Code)
 	w.text("Message", f.Message)
-	for _, name := range slices.Sorted(maps.Keys(f.Fields)) {
-		w.text(name, fmt.Sprint(f.Fields[name]))
+	w.fields(f.Fields)
+}
+
+func (w *xmlWriter) fields(all map[string]any) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		switch value := all[name].(type) {
+		case map[string]any:
+			w.open(name)
+			w.fields(value)
+			w.close(name)
+		case []string:
+			w.open(name)
+			for _, item := range value {
+				w.text("member", item)
+			}
+			w.close(name)
+		default:
+			w.text(name, fmt.Sprint(value))
+		}
 	}
 }
 
