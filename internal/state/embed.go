@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -18,7 +16,6 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/features"
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 )
 
 // The embedded etcd is a cluster of one member that listens nowhere: no port, no socket. Its only
@@ -60,7 +57,7 @@ const (
 
 // member is an etcd inside this process.
 type member struct {
-	lock *os.File
+	dir  *directory
 	log  *slog.Logger
 	fail context.CancelCauseFunc
 
@@ -72,13 +69,13 @@ type member struct {
 
 // embed starts an etcd in cfg.Dir and waits until it serves.
 func embed(ctx context.Context, cfg Config, log *slog.Logger) (*engine, error) {
-	lock, err := lockDir(cfg.Dir)
+	dir, err := claim(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
 	alive, fail := context.WithCancelCause(context.Background())
 	m := &member{
-		lock: lock, log: log, fail: fail,
+		dir: dir, log: log, fail: fail,
 		ready: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if err := m.start(ctx, alive, cfg); err != nil {
@@ -94,22 +91,6 @@ func embed(ctx context.Context, cfg Config, log *slog.Logger) (*engine, error) {
 	}, nil
 }
 
-// lockDir makes dir, and makes it ours until the process ends. Without it, a second process would wait for the first one's database.
-func lockDir(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the state directory: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("locking the state directory: %w", err)
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(
-			fmt.Errorf("locking %s, is another process using it? %w", dir, err), lock.Close())
-	}
-	return lock, nil
-}
-
 func (m *member) start(ctx, alive context.Context, cfg Config) error {
 	words := lastWords(func(message string) { m.fail(fmt.Errorf("%w: %s", ErrStopped, message)) })
 	setup, err := serverConfig(cfg, zap.New(zapCore{m.log},
@@ -121,7 +102,7 @@ func (m *member) start(ctx, alive context.Context, cfg Config) error {
 	go m.run(alive, setup)
 	select {
 	case <-m.ready:
-		return nil
+		return m.dir.finished()
 	case <-alive.Done():
 		return context.Cause(alive)
 	case <-ctx.Done():
@@ -170,7 +151,7 @@ func serverConfig(cfg Config, log *zap.Logger) (config.ServerConfig, error) {
 		InitialPeerURLsMap:  types.URLsMap{memberName: address},
 		InitialClusterToken: memberName,
 		NewCluster:          true,
-		DataDir:             filepath.Join(cfg.Dir, "etcd"),
+		DataDir:             dataDir(cfg.Dir),
 		UnsafeNoFsync:       cfg.NoSync,
 		Logger:              log,
 		ServerFeatureGate:   features.NewDefaultServerFeatureGate(memberName, log),
@@ -225,8 +206,8 @@ func (m *member) stop() error {
 	m.fail(ErrClosed)
 	select {
 	case <-m.ended:
-		return m.lock.Close()
+		return m.dir.release()
 	case <-time.After(stopTimeout):
-		return errors.Join(fmt.Errorf("etcd did not stop within %v", stopTimeout), m.lock.Close())
+		return errors.Join(fmt.Errorf("etcd did not stop within %v", stopTimeout), m.dir.release())
 	}
 }

@@ -133,8 +133,9 @@ func (s *Store) shut() error {
 // View returns the latest snapshot this process knows. It costs nothing.
 func (s *Store) View() *Snapshot { return s.current.Load() }
 
-// usable returns why nothing can be written, if so.
-func (s *Store) usable() error {
+// Err returns why nothing can be written any more: [ErrClosed], or [ErrStopped] with what etcd said.
+// It is nil while the store is in order.
+func (s *Store) Err() error {
 	if err := context.Cause(s.life); err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (s *Store) Reset(ctx context.Context) error {
 		err = s.applied(ctx, done.Header.Revision)
 	}
 	if err != nil {
-		return fmt.Errorf("resetting state: %w", explain(ctx, err))
+		return fmt.Errorf("resetting state: %w", s.explain(ctx, err))
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func (s *Store) Reset(ctx context.Context) error {
 func (s *Store) take(ctx context.Context) (release func(), err error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	if err := s.usable(); err != nil {
+	if err := s.Err(); err != nil {
 		return nil, err
 	}
 	select {
@@ -109,13 +109,13 @@ func (s *Store) commit(ctx context.Context, tx *Tx) (committed bool, err error) 
 	defer cancel()
 	done, err := s.send(ctx, conditions, writes)
 	if err != nil {
-		return false, explain(ctx, err)
+		return false, s.explain(ctx, err)
 	}
 	revision := done.Header.Revision
 	if !done.Succeeded {
 		revision = lastChange(done)
 	}
-	return done.Succeeded, explain(ctx, s.applied(ctx, revision))
+	return done.Succeeded, s.explain(ctx, s.applied(ctx, revision))
 }
 
 // answering is bound for the time in which etcd has to answer.
@@ -217,7 +217,7 @@ func (s *Store) pause(ctx context.Context, attempt int) error {
 }
 
 // explain puts etcd's errors into this package's terms.
-func explain(ctx context.Context, err error) error {
+func (s *Store) explain(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -227,6 +227,8 @@ func explain(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", ErrTooLarge, err)
 	case strings.Contains(err.Error(), "larger than max"): // gRPC has no code of its own for it
 		return fmt.Errorf("%w: %w", ErrTooLarge, err)
+	case s.Err() != nil: // may be known before ctx has heard of it
+		return s.Err()
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	default:

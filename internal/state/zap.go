@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
+	"strings"
 
 	"go.uber.org/zap/zapcore"
 )
@@ -43,12 +44,13 @@ func (c zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	return nil
 }
 
-// noise tells what is no reason to warn. The first two are said once, by an etcd that is ready before
-// it has written its version down, which it then does within seconds; the third is about an error
-// that the caller gets to see anyway.
+// noise tells what is no reason to warn. A young etcd cannot read its version from its log before the
+// first snapshot of it, which matters only to whoever upgrades that very minute; the last is about
+// an error that the caller gets to see anyway.
 func noise(message string) bool {
 	return message == "Failed to detect schema version" ||
 		message == "failed to update storage version" ||
+		strings.HasPrefix(message, "Failed to detect storage schema version") ||
 		message == "retrying of unary invoker failed"
 }
 
