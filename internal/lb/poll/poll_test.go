@@ -95,11 +95,16 @@ func TestPostFromOtherGoroutines(t *testing.T) {
 	}
 }
 
+// call makes an Expirer of a function.
+type call func()
+
+func (f call) Expired() { f() }
+
 func TestWheel(t *testing.T) {
 	var w Wheel
 	var fired []string
 	timer := func(name string, at time.Duration) *Timer {
-		tm := &Timer{F: func() { fired = append(fired, name) }}
+		tm := &Timer{H: call(func() { fired = append(fired, name) })}
 		w.Set(tm, at)
 		return tm
 	}
@@ -141,7 +146,7 @@ func TestWheelNext(t *testing.T) {
 	} {
 		var w Wheel
 		w.Advance(3*time.Second, nothing)
-		w.Set(&Timer{F: nothing}, 3*time.Second+at)
+		w.Set(&Timer{H: call(nothing)}, 3*time.Second+at)
 		if next := w.Next(3 * time.Second); next < at || next > at+Tick {
 			t.Errorf("Next = %v for a timer in %v", next, at)
 		}
@@ -151,7 +156,7 @@ func TestWheelNext(t *testing.T) {
 func TestWheelResumesPausedTimer(t *testing.T) {
 	var w Wheel
 	fired := 0
-	tm := &Timer{F: func() { fired++ }}
+	tm := &Timer{H: call(func() { fired++ })}
 	w.Set(tm, time.Second)
 	w.Pause(tm)
 	w.Set(tm, 500*time.Millisecond)

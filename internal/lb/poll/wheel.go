@@ -11,12 +11,15 @@ const Tick = 50 * time.Millisecond
 // wheelSlots times Tick is how far ahead a timer is sorted; later ones are looked at again.
 const wheelSlots = 2048
 
-// Timer calls F when its deadline has passed. The zero Timer with F set is ready for use.
+// Expirer is told that its timer's deadline has passed.
+type Expirer interface{ Expired() }
+
+// Timer tells H when its deadline has passed. The zero Timer with H set is ready for use.
 //
 // Moving a deadline further away costs one store: the timer stays where it is in the wheel and is
 // sorted in again when its old deadline comes. That is what a connection does with every byte.
 type Timer struct {
-	F func()
+	H Expirer
 
 	deadline   time.Duration // 0 when stopped
 	at         int64         // the tick at which it is looked at, while linked
@@ -123,7 +126,7 @@ func (w *Wheel) fire(slot int, now time.Duration, after func()) {
 			w.link(t)
 		default:
 			t.deadline = 0
-			t.F()
+			t.H.Expired()
 			after()
 		}
 	}
