@@ -276,8 +276,11 @@ type AccountSetting struct {
 
 // AccountSettings is the table of account settings.
 var AccountSettings = state.NewTable("ecs.setting", func(a AccountSetting) string {
-	return a.Scope.Key(pair(a.Principal, a.Name))
+	return AccountSettingKey(a.Scope, a.Principal, a.Name)
 })
+
+// AccountSettingKey returns the key of a setting; the default has an empty principal.
+func AccountSettingKey(s Scope, principal, name string) string { return s.Key(pair(principal, name)) }
 
 // RunToken remembers a RunTask by its client token. Writer: RunTask.
 type RunToken struct {
