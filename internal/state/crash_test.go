@@ -190,6 +190,9 @@ func fillDisk(dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := statetest.Increment(ctx, s, "before"); err != nil {
+		return err
+	}
 	if err := fill(filepath.Join(dir, "filler")); err != nil {
 		return err
 	}

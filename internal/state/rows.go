@@ -90,20 +90,27 @@ func (e *edit[R]) put(key string, encoded []byte, revision int64) error {
 	if err := json.Unmarshal(encoded, &next.row); err != nil {
 		return fmt.Errorf("decoding row %s/%s: %w", e.table.name, key, err)
 	}
+	if err := e.table.indexable(next.row); err != nil {
+		return fmt.Errorf("filing row %s/%s: %w", e.table.name, key, err)
+	}
 	if old, ok := e.byKey.Insert([]byte(key), next); ok {
 		e.unindex(key, old)
 	}
-	return e.index(key, next)
-}
-
-func (e *edit[R]) index(key string, next *entry[R]) error {
 	for i, index := range e.table.indexes {
 		for _, value := range index.Keys(next.row) {
+			e.byIndex[i].Insert([]byte(indexKey(value, key)), next)
+		}
+	}
+	return nil
+}
+
+func (t *Table[R]) indexable(row R) error {
+	for _, index := range t.indexes {
+		for _, value := range index.Keys(row) {
 			if strings.ContainsRune(value, 0) {
-				return fmt.Errorf("%w: its value %q in index %s contains NUL",
+				return fmt.Errorf("%w: value %.100q of index %s contains NUL",
 					ErrInvalidRow, value, index.Name)
 			}
-			e.byIndex[i].Insert([]byte(indexKey(value, key)), next)
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap/zapcore"
@@ -35,7 +36,7 @@ func (c zapCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.
 func (c zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	level := slog.LevelWarn
 	switch {
-	case noise(e.Message):
+	case noise(e):
 		level = slog.LevelDebug
 	case e.Level > zapcore.WarnLevel:
 		level = slog.LevelError
@@ -44,14 +45,18 @@ func (c zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	return nil
 }
 
-// noise tells what is no reason to warn. A young etcd cannot read its version from its log before the
-// first snapshot of it, which matters only to whoever upgrades that very minute; the last is about
-// an error that the caller gets to see anyway.
-func noise(message string) bool {
-	return message == "Failed to detect schema version" ||
-		message == "failed to update storage version" ||
-		strings.HasPrefix(message, "Failed to detect storage schema version") ||
-		message == "retrying of unary invoker failed"
+// noise tells whether a record is no reason to warn.
+func noise(e zapcore.Entry) bool {
+	return slices.ContainsFunc([]string{
+		// Said by a young etcd, until the first snapshot of its log. Only an upgrade has to wait.
+		"Failed to detect schema version",
+		"failed to update storage version",
+		"Failed to detect storage schema version",
+		// The election is tried again some milliseconds later.
+		"cannot campaign",
+		// The caller gets to see the error itself.
+		"retrying of unary invoker failed",
+	}, func(text string) bool { return strings.Contains(e.Message, text) })
 }
 
 // Sync does nothing: slog does not buffer.
