@@ -199,7 +199,7 @@ func (s *signature) canonical(req *http.Request, payloadHash string) string {
 		headers.WriteString(name + ":" + headerText(req, name) + "\n")
 	}
 	return strings.Join([]string{
-		req.Method, canonicalPath(req.URL), canonicalQuery(req.URL), headers.String(),
+		req.Method, canonicalPath(req), canonicalQuery(req.URL), headers.String(),
 		strings.Join(s.headers, ";"), payloadHash,
 	}, "\n")
 }
@@ -217,8 +217,8 @@ func headerText(req *http.Request, name string) string {
 }
 
 // canonicalPath is the normalized path, escaped once more than it is on the wire.
-func canonicalPath(u *url.URL) string {
-	p := u.EscapedPath()
+func canonicalPath(req *http.Request) string {
+	p, _, _ := strings.Cut(req.RequestURI, "?")
 	clean := path.Clean("/" + p)
 	if strings.HasSuffix(p, "/") && clean != "/" {
 		clean += "/"
@@ -226,17 +226,25 @@ func canonicalPath(u *url.URL) string {
 	return escape(clean, true)
 }
 
+// canonicalQuery orders the parameters by name, then by value, both as escaped.
 func canonicalQuery(u *url.URL) string {
-	var pairs []string
-	for name, values := range u.Query() {
+	var names []string
+	values := map[string][]string{}
+	for name, all := range u.Query() {
 		if name == "X-Amz-Signature" {
 			continue
 		}
-		for _, v := range values {
-			pairs = append(pairs, escape(name, false)+"="+escape(v, false))
+		name = escape(name, false)
+		names = append(names, name)
+		for _, v := range all {
+			values[name] = append(values[name], name+"="+escape(v, false))
 		}
 	}
-	slices.Sort(pairs)
+	slices.Sort(names)
+	var pairs []string
+	for _, name := range names {
+		pairs = append(pairs, slices.Sorted(slices.Values(values[name]))...)
+	}
 	return strings.Join(pairs, "&")
 }
 
