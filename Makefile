@@ -48,9 +48,14 @@ bench-deps:
 run: run-deps build ## Start Fairlead, apply examples/ecs-fargate-alb, send requests; Ctrl-C ends it
 	$(SUDO) env "PATH=$$PATH" go run ./examples/ecs-fargate-alb/demo --fairlead $(BIN)
 
+# Where the Terraform AWS provider lies, so that the tests need no network: the first plugin
+# directory on this machine that has one. It holds HOST/NAMESPACE/NAME/VERSION/PLATFORM/BINARY.
+TF_PLUGIN_DIR ?= $(shell find / -xdev -type f -name 'terraform-provider-aws_v*' \
+	-not -path '*/.terraform/*' 2>/dev/null | head -1 | sed -E 's,(/[^/]+){6}$$,,')
+
 .PHONY: test
 test: test-deps build ## Run every test; what cannot run here says why
-	FAIRLEAD_BIN=$(CURDIR)/$(BIN) go test -timeout 15m ./...
+	FAIRLEAD_BIN=$(CURDIR)/$(BIN) FAIRLEAD_TF_PLUGIN_DIR=$(TF_PLUGIN_DIR) go test -timeout 15m ./...
 
 .PHONY: check
 check: ## Format, vet, generated code
