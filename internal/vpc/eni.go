@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/vishvananda/netlink"
 )
@@ -84,6 +83,7 @@ func (h *Host) EnsureENI(ctx context.Context, e ENI) error {
 }
 
 func (h *Host) ensureENI(ctx context.Context, e ENI) error {
+	h.departures.wait(e.ID)
 	s := h.findSubnet(e.Subnet)
 	if s == nil || s.vpc.id != e.VPC {
 		return fmt.Errorf("subnet %s in VPC %s: %w", e.Subnet, e.VPC, ErrNotFound)
@@ -171,7 +171,13 @@ func (h *Host) plug(ctx context.Context, p *port, s *segment, e ENI) error {
 	if err := setLocal(inside.link, old.Local, e.Local); err != nil {
 		return err
 	}
-	return s.attach(ctx, near, e)
+	if err := s.attach(near, e); err != nil {
+		return err
+	}
+	if err := awaitCarrier(ctx, inside.link, eth0.Attrs().Index); err != nil {
+		return err
+	}
+	return awaitCarrier(ctx, s.vpc.ns.link, near.Attrs().Index, s.index)
 }
 
 // configure sets up eth0 inside the namespace.
@@ -220,7 +226,7 @@ func setLocal(link *netlink.Handle, old, want []netip.Addr) error {
 }
 
 // attach makes a link a forwarding port of the subnet's bridge.
-func (s *segment) attach(ctx context.Context, port netlink.Link, e ENI) error {
+func (s *segment) attach(port netlink.Link, e ENI) error {
 	link := s.vpc.ns.link
 	if port.Attrs().MasterIndex != s.index {
 		if err := link.LinkSetMasterByIndex(port, s.index); err != nil {
@@ -230,57 +236,10 @@ func (s *segment) attach(ctx context.Context, port netlink.Link, e ENI) error {
 	if err := setNeighbour(link, s.index, e.Addr, e.mac()); err != nil {
 		return err
 	}
-	if port.Attrs().OperState == netlink.OperUp {
-		return nil
-	}
 	if err := link.LinkSetUp(port); err != nil {
 		return fmt.Errorf("set the port up: %w", err)
 	}
-	return awaitCarrier(ctx, link, port)
-}
-
-// carrierTimeout is twice as long as the kernel may take to notice that both ends of a pair are up
-// (linkwatch: at once, or a second later if it was busy).
-const carrierTimeout = 2 * time.Second
-
-// awaitCarrier waits until the port forwards. Recent kernels settle that when they are asked.
-func awaitCarrier(ctx context.Context, link *netlink.Handle, port netlink.Link) error {
-	ctx, cancel := context.WithTimeout(ctx, carrierTimeout)
-	defer cancel()
-	poll := time.NewTicker(time.Millisecond)
-	defer poll.Stop()
-	for {
-		l, err := link.LinkByIndex(port.Attrs().Index)
-		if err != nil {
-			return fmt.Errorf("ask for the port's state: %w", err)
-		}
-		if l.Attrs().OperState == netlink.OperUp {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the port to come up: %w", ctx.Err())
-		case <-poll.C:
-		}
-	}
-}
-
-// unplug removes the cable of an interface; its namespace remains.
-func (h *Host) unplug(p *port) error {
-	s := p.segment
-	if s == nil {
-		return nil
-	}
-	p.segment = nil
-	if err := h.syncGateways(); err != nil {
-		p.segment = s
-		return err
-	}
-	if err := deleteLink(s.vpc.ns.link, portName(p.id)); err != nil {
-		p.segment = s
-		return err
-	}
-	return deleteNeighbour(s.vpc.ns.link, s.index, p.note.Addr)
+	return nil
 }
 
 // DeleteENI removes the interface and its namespace; one that does not exist is no error.
@@ -289,25 +248,13 @@ func (h *Host) DeleteENI(ctx context.Context, id string) error {
 	if err := h.begin(ctx); err != nil {
 		return err
 	}
-	defer h.mu.Unlock()
-	if err := h.deleteENI(id); err != nil {
+	d, err := h.detach(id)
+	h.mu.Unlock()
+	if err == nil {
+		err = h.finish(d)
+	}
+	if err != nil {
 		return fmt.Errorf("delete network interface %s: %w", id, err)
 	}
-	return nil
-}
-
-func (h *Host) deleteENI(id string) error {
-	p := h.enis[id]
-	if p == nil {
-		return nil
-	}
-	if err := h.unplug(p); err != nil {
-		return err
-	}
-	h.doors.shut(door{kindENI, id})
-	if err := removeNamespace(h.ENINamespace(id)); err != nil {
-		return err
-	}
-	delete(h.enis, id)
 	return nil
 }

@@ -1,6 +1,7 @@
 package vpc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,7 +25,7 @@ type uplink struct {
 
 // connect makes the internet gateway of a VPC. Both ends know each other's hardware address, so that
 // no ARP is spoken between them.
-func (h *Host) connect(n *network) error {
+func (h *Host) connect(ctx context.Context, n *network) error {
 	if err := h.claimTransit(); err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func (h *Host) connect(n *network) error {
 		return err
 	}
 	if made {
-		h.applied, n.uplink = nil, nil
+		h.applied = nil
 	}
 	up := uplink{index: near.Attrs().Index}
 	if up.transit, err = h.uplinkTransit(n); err != nil {
@@ -54,6 +55,12 @@ func (h *Host) connect(n *network) error {
 	}
 	if err == nil {
 		err = setRoute(n.ns.link, far, prefixOf(nil), h.transit.hostAddr())
+	}
+	if err == nil {
+		err = awaitCarrier(ctx, n.ns.link, far.Attrs().Index)
+	}
+	if err == nil {
+		err = awaitCarrier(ctx, h.host.link, near.Attrs().Index)
 	}
 	if err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -69,7 +68,9 @@ type Host struct {
 	vpcs    map[string]*network
 	enis    map[string]*port
 	transit transit
-	applied hostRoutes // nil: unknown
+
+	departures departures // has its own lock
+	applied    hostRoutes // nil: unknown
 }
 
 // Open finds the devices that earlier processes left in cfg.Dir. It changes none: call the Ensure
@@ -205,25 +206,32 @@ func (h *Host) Prune(ctx context.Context, keep Inventory) error {
 }
 
 func (h *Host) prune(keep Inventory) error {
-	var errs []error
-	drop := func(kind, id string, wanted []string, remove func(string) error) {
-		if slices.Contains(wanted, id) {
-			return
+	enis := surplus(h.log, "network interface", h.enis, keep.ENIs)
+	errs := []error{h.deleteENIs(enis)}
+	for _, n := range h.vpcs {
+		for _, id := range surplus(h.log, "subnet", n.subnets, keep.Subnets) {
+			errs = append(errs, h.deleteSubnet(id))
 		}
-		h.log.Info("removing a left-over", "kind", kind, "id", id)
-		errs = append(errs, remove(id))
 	}
-	for _, id := range slices.Sorted(maps.Keys(h.enis)) {
-		drop("network interface", id, keep.ENIs, h.deleteENI)
+	for _, id := range surplus(h.log, "VPC", h.vpcs, keep.VPCs) {
+		errs = append(errs, h.deleteVPC(id))
 	}
-	for _, id := range slices.Sorted(maps.Keys(h.vpcs)) {
-		for subnet := range maps.Clone(h.vpcs[id].subnets) {
-			drop("subnet", subnet, keep.Subnets, h.deleteSubnet)
-		}
-		drop("VPC", id, keep.VPCs, h.deleteVPC)
-	}
-	errs = append(errs, h.pruneFiles(kindENI), h.pruneFiles(kindVPC), h.pruneLinks(), h.syncGateways())
+	errs = append(errs,
+		h.pruneFiles(kindENI), h.pruneFiles(kindVPC), h.pruneLinks(), h.syncGateways(),
+		h.releaseTransit())
 	return errors.Join(errs...)
+}
+
+// surplus are the ids that exist and are not to be kept.
+func surplus[T any](log *slog.Logger, kind string, have map[string]T, keep []string) []string {
+	var ids []string
+	for id := range have {
+		if !slices.Contains(keep, id) {
+			log.Info("removing a left-over", "kind", kind, "id", id)
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // pruneFiles removes namespaces and mount points that nothing in memory stands for.
@@ -272,6 +280,7 @@ func (h *Host) Close() error {
 		return nil
 	}
 	h.closed = true
+	h.departures.waitAll()
 	for _, n := range h.vpcs {
 		n.ns.close()
 	}

@@ -1,6 +1,7 @@
 package vpc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -195,4 +197,34 @@ func prefixOf(n *net.IPNet) netip.Prefix {
 	a, _ := netip.AddrFromSlice(n.IP)
 	bits, _ := n.Mask.Size()
 	return netip.PrefixFrom(a.Unmap(), bits)
+}
+
+// carrierTimeout is twice as long as the kernel may take to notice that both ends of a pair are up
+// (linkwatch: at once, or a second later if it was busy).
+const carrierTimeout = 2 * time.Second
+
+// awaitCarrier waits until links carry packets: until then the kernel drops them, and TCP would try
+// again after a second. Recent kernels settle that when they are asked.
+func awaitCarrier(ctx context.Context, link *netlink.Handle, indexes ...int) error {
+	ctx, cancel := context.WithTimeout(ctx, carrierTimeout)
+	defer cancel()
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for _, index := range indexes {
+		for {
+			l, err := link.LinkByIndex(index)
+			if err != nil {
+				return fmt.Errorf("ask for the state of a link: %w", err)
+			}
+			if l.Attrs().OperState == netlink.OperUp {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("wait for %s to come up: %w", l.Attrs().Name, ctx.Err())
+			case <-poll.C:
+			}
+		}
+	}
+	return nil
 }

@@ -17,6 +17,7 @@ import (
 // hash. 40 bits keep a thousand names apart with a chance of one in two million.
 const (
 	maxID     = 128 // characters
+	maxAlias  = 255 // bytes (IFALIASZ)
 	hashChars = 10
 )
 
@@ -75,7 +76,7 @@ func offset(p netip.Prefix, n uint32) netip.Addr {
 }
 
 // A note is what a link says about itself in its alias, as JSON: a process that starts learns from
-// the machine alone what its predecessor made. An alias has at most 255 bytes.
+// the machine alone what its predecessor made.
 type (
 	subnetNote struct {
 		ID     string       `json:"subnet"`

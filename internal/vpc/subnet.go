@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
-	"slices"
 
 	"github.com/vishvananda/netlink"
 )
@@ -133,13 +131,14 @@ func (h *Host) deleteSubnet(id string) error {
 	if s == nil {
 		return nil
 	}
-	for _, eni := range slices.Sorted(maps.Keys(h.enis)) {
-		if h.enis[eni].segment != s {
-			continue
+	var inside []string
+	for eni, p := range h.enis {
+		if p.segment == s {
+			inside = append(inside, eni)
 		}
-		if err := h.deleteENI(eni); err != nil {
-			return err
-		}
+	}
+	if err := h.deleteENIs(inside); err != nil {
+		return err
 	}
 	if err := deleteLink(s.vpc.ns.link, bridgeName(id)); err != nil {
 		return err

@@ -56,12 +56,12 @@ func (t *table) apply(want contents) error {
 		return fmt.Errorf("open nftables: %w", err)
 	}
 	rules := t.declare()
-	t.absent = false
 	if t.applied == nil {
-		err = rules.replace(conn, want)
+		err = rules.replace(conn, want, t.absent)
 	} else if changed := rules.update(conn, t.applied, want); !changed {
 		return nil
 	}
+	t.absent = false
 	if err == nil {
 		err = conn.Flush()
 	}
@@ -94,9 +94,11 @@ func (t *table) remove() error {
 }
 
 // replace writes the whole table. Removing it first needs it to be there.
-func (r ruleset) replace(conn *nftables.Conn, want contents) error {
-	conn.AddTable(r.table)
-	conn.DelTable(r.table)
+func (r ruleset) replace(conn *nftables.Conn, want contents, absent bool) error {
+	if !absent {
+		conn.AddTable(r.table)
+		conn.DelTable(r.table)
+	}
 	conn.AddTable(r.table)
 	for _, s := range r.sets {
 		s.Table = r.table

@@ -82,13 +82,13 @@ func (h *Host) EnsureVPC(ctx context.Context, v VPC) error {
 		return err
 	}
 	defer h.mu.Unlock()
-	if err := h.ensureVPC(v); err != nil {
+	if err := h.ensureVPC(ctx, v); err != nil {
 		return fmt.Errorf("ensure VPC %s: %w", v.ID, err)
 	}
 	return nil
 }
 
-func (h *Host) ensureVPC(v VPC) error {
+func (h *Host) ensureVPC(ctx context.Context, v VPC) error {
 	n, err := h.ensureNetwork(v.ID)
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func (h *Host) ensureVPC(v VPC) error {
 		return err
 	}
 	if v.InternetGateway {
-		err = h.connect(n)
+		err = h.connect(ctx, n)
 	} else {
 		err = h.disconnect(n)
 	}
@@ -113,10 +113,12 @@ func (h *Host) ensureVPC(v VPC) error {
 }
 
 func (h *Host) ensureNetwork(id string) (*network, error) {
-	if n := h.vpcs[id]; n != nil && isNamespace(h.VPCNamespace(id)) {
-		return n, nil
+	old := h.vpcs[id]
+	if old != nil && isNamespace(h.VPCNamespace(id)) {
+		return old, nil
 	}
 	h.forgetVPC(id)
+	fresh := !isNamespace(h.VPCNamespace(id))
 	door := door{kindVPC, id}
 	if err := h.doors.ensure(door, h.VPCNamespace(id), vpcSysctls); err != nil {
 		return nil, err
@@ -126,6 +128,10 @@ func (h *Host) ensureNetwork(id string) (*network, error) {
 		return nil, err
 	}
 	n := newNetwork(id, ns)
+	n.nat.absent, n.check.absent = fresh, fresh
+	if old != nil {
+		n.uplink = old.uplink
+	}
 	h.vpcs[id] = n
 	return n, nil
 }
@@ -148,7 +154,7 @@ func (h *Host) deleteVPC(id string) error {
 	if n == nil {
 		return nil
 	}
-	for s := range maps.Keys(n.subnets) {
+	for s := range maps.Clone(n.subnets) {
 		if err := h.deleteSubnet(s); err != nil {
 			return err
 		}
@@ -174,7 +180,8 @@ func (h *Host) forgetVPC(id string) {
 			p.segment = nil
 		}
 	}
-	n.ns.link.Close()
+	h.departures.waitAll()
+	n.ns.close()
 	h.doors.shut(door{kindVPC, id})
 	h.applied = nil
 	delete(h.vpcs, id)
