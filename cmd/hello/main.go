@@ -6,7 +6,8 @@
 //
 //	hello                 serve, see Environment below
 //	hello --check URL     exit 0 if URL answers with a status below 400: a health check's CMD
-//	hello --print TEXT --exit CODE   print, exit: a one-shot task; also --sleep, --env, --memory
+//	hello --print TEXT --exit CODE   print, exit: a one-shot task; also --sleep DURATION,
+//	                      --env NAME, --cat FILE, --write FILE, --memory MIB
 //
 // Environment:
 //
@@ -47,6 +48,8 @@ func main() {
 	)
 	flag.StringVar(&shot.text, "print", "", "print `TEXT` and exit")
 	flag.StringVar(&shot.env, "env", "", "print the variable `NAME` and exit")
+	flag.StringVar(&shot.cat, "cat", "", "print the `FILE` and exit")
+	flag.StringVar(&shot.write, "write", "", "create the `FILE` and exit, with 1 if that fails")
 	flag.IntVar(&shot.memory, "memory", 0, "use so many `MiB` before exiting")
 	flag.DurationVar(&shot.pause, "sleep", 0, "wait before exiting")
 	flag.IntVar(&shot.code, "exit", -1, "exit with `CODE`")
@@ -80,10 +83,11 @@ func checkURL(url string, timeout time.Duration) int {
 
 // oneShot is the life of a one-shot task, in the order of its fields.
 type oneShot struct {
-	text, env string
-	memory    int
-	pause     time.Duration
-	code      int
+	text, env  string
+	cat, write string
+	memory     int
+	pause      time.Duration
+	code       int
 }
 
 func (o oneShot) run() int {
@@ -93,10 +97,31 @@ func (o oneShot) run() int {
 	if o.env != "" {
 		log.Print(os.Getenv(o.env))
 	}
+	if err := o.files(); err != nil {
+		log.Print(err)
+		return 1
+	}
 	hoard := allocate(o.memory)
 	time.Sleep(o.pause)
 	runtime.KeepAlive(hoard)
 	return max(o.code, 0)
+}
+
+func (o oneShot) files() error {
+	if o.write != "" {
+		if err := os.WriteFile(o.write, []byte("hello\n"), 0o644); err != nil {
+			return err
+		}
+	}
+	if o.cat == "" {
+		return nil
+	}
+	content, err := os.ReadFile(o.cat)
+	if err != nil {
+		return err
+	}
+	log.Print(string(content))
+	return nil
 }
 
 // settings are the environment, read.

@@ -45,12 +45,12 @@ func (e *Engine) Exec(ctx context.Context, id string,
 		cio.NewCreator(cio.WithStreams(nil, output, output),
 			cio.WithFIFODir(filepath.Join(e.config.Run, "pipes"))))
 	if err != nil {
-		return runtime.ExecResult{}, execError(id, err)
+		return runtime.ExecResult{}, execError(ctx, task, err)
 	}
 	defer removeExec(ctx, process)
 	code, timedOut, err := runExec(ctx, process, spec.Timeout)
 	if err != nil {
-		return runtime.ExecResult{}, execError(id, err)
+		return runtime.ExecResult{}, execError(ctx, task, err)
 	}
 	removeExec(ctx, process) // flushes the output
 	return runtime.ExecResult{ExitCode: code, Output: output.String(), TimedOut: timedOut}, nil
@@ -131,11 +131,13 @@ func removeExec(ctx context.Context, process client.Process) {
 	_, _ = process.Delete(ctx, client.WithProcessKill)
 }
 
-func execError(id string, err error) error {
-	if errdefs.IsNotFound(err) || errdefs.IsFailedPrecondition(err) {
-		return fmt.Errorf("exec in container %s: %w", id, runtime.ErrNotRunning)
+// execError tells apart what is wrong with the exec and a container that has ended.
+func execError(ctx context.Context, task client.Task, err error) error {
+	status, statusErr := task.Status(ctx)
+	if errdefs.IsNotFound(statusErr) || (statusErr == nil && status.Status != client.Running) {
+		return fmt.Errorf("exec in container %s: %w", task.ID(), runtime.ErrNotRunning)
 	}
-	return fmt.Errorf("exec in container %s: %w", id, err)
+	return fmt.Errorf("exec in container %s: %w", task.ID(), err)
 }
 
 // cutWriter keeps the first bytes and takes the rest, so that the writer never blocks.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
+	"github.com/sirupsen/logrus"
 
 	"fairlead/internal/runtime"
 )
@@ -25,6 +28,10 @@ const (
 
 // pull downloads the image and unpacks it on the way.
 func (e *Engine) pull(ctx context.Context, name string, pull runtime.Pull) (client.Image, error) {
+	// The client logs what it also returns.
+	quiet := logrus.New()
+	quiet.SetOutput(io.Discard)
+	ctx = log.WithLogger(ctx, logrus.NewEntry(quiet))
 	pulled, err := e.client.Pull(ctx, name,
 		client.WithPullUnpack,
 		client.WithPullSnapshotter(e.config.Snapshotter),
