@@ -109,9 +109,6 @@ func (r *Router) invoke(c *call) ([]byte, *aws.Fault) {
 	if fault := validate(c.api, shape, in.Elem()); fault != nil {
 		return nil, fault
 	}
-	if fault := dryRun(c.api, shape, in.Elem()); fault != nil {
-		return nil, fault
-	}
 	out, err := c.op.call(aws.WithCaller(c.req.Context(), c.caller), in.Interface())
 	if err != nil {
 		return nil, r.faultOf(c, err)
@@ -133,20 +130,6 @@ func (r *Router) faultOf(c *call, err error) *aws.Fault {
 			"op", c.name, "request", c.caller.RequestID, "error", err)
 	}
 	return c.internalFailure()
-}
-
-// dryRun answers EC2's DryRun=true once the parameters have been found valid: handlers never see
-// it. What would fail later, at the handler, is not found out.
-func dryRun(api *aws.API, sh *shape, v reflect.Value) *aws.Fault {
-	m := sh.byQuery["DryRun"]
-	if api.Protocol != aws.EC2Query || m == nil {
-		return nil
-	}
-	if flag, ok := present(v.Field(m.index)); !ok || !flag.Bool() {
-		return nil
-	}
-	return aws.NewFaultStatus("DryRunOperation", http.StatusPreconditionFailed,
-		"Request would have succeeded, but DryRun flag is set.")
 }
 
 // route finds the API that is called, from the target or from action and version.

@@ -28,8 +28,6 @@
 // protocol are written even when nil, because AWS always writes those. Structures appear when their
 // pointer is not nil.
 //
-// EC2's DryRun is answered here, after validation; handlers are not called for it.
-//
 // # How shapes state their wire form
 //
 // Generated types (cmd/genapi) carry struct tags, read once per type (shape.go):

@@ -274,12 +274,6 @@ func TestAnswers(t *testing.T) {
 				`The request must contain the parameter vpcId</Message></Error></Errors>` +
 				`<RequestID>ID</RequestID></Response>`,
 		},
-		"ec2 dry run": {
-			request{service: "ec2", body: "Action=DeleteVpc&VpcId=a&DryRun=true" + ec2Version},
-			412, ec2Head + `<Response><Errors><Error><Code>DryRunOperation</Code><Message>` +
-				`Request would have succeeded, but DryRun flag is set.</Message></Error></Errors>` +
-				`<RequestID>ID</RequestID></Response>`,
-		},
 		"ec2 not a number": {
 			request{service: "ec2", body: "Action=DescribeVpcs&MaxResults=few" + ec2Version},
 			400, ec2Head + `<Response><Errors><Error><Code>InvalidParameterValue</Code><Message>` +
