@@ -101,6 +101,7 @@ func (h *hello) echo(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(io.LimitReader(r.Body, maxEchoBody))
 	writeJSON(w, struct {
 		identity
+		Message string      `json:"message"`
 		Method  string      `json:"method"`
 		Proto   string      `json:"proto"`
 		Host    string      `json:"requestHost"`
@@ -112,7 +113,7 @@ func (h *hello) echo(w http.ResponseWriter, r *http.Request) {
 		Local   string      `json:"local"`
 		TLS     bool        `json:"tls"`
 	}{
-		h.who, r.Method, r.Proto, r.Host, r.URL.Path, r.URL.RawQuery, r.Header, string(body),
+		h.who, h.message, r.Method, r.Proto, r.Host, r.URL.Path, r.URL.RawQuery, r.Header, string(body),
 		r.RemoteAddr, fmt.Sprint(r.Context().Value(http.LocalAddrContextKey)), r.TLS != nil,
 	})
 }

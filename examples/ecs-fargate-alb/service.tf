@@ -45,7 +45,7 @@ resource "aws_ecs_task_definition" "twtech_task" {
     image            = var.image
     essential        = true
     portMappings     = [{ containerPort = 80, protocol = "tcp" }]
-    environment      = [{ name = "SERVICE", value = "web" }]
+    environment      = [{ name = "MESSAGE", value = "web" }]
     logConfiguration = { logDriver = "awslogs", options = local.log_options }
   }])
 }
@@ -63,7 +63,7 @@ resource "aws_ecs_task_definition" "twtech_api" {
     image            = var.image
     essential        = true
     portMappings     = [{ containerPort = 80, protocol = "tcp" }]
-    environment      = [{ name = "SERVICE", value = "api" }]
+    environment      = [{ name = "MESSAGE", value = "api" }]
     logConfiguration = { logDriver = "awslogs", options = local.log_options }
   }])
 }

@@ -33,13 +33,26 @@ func takeInventory(t *testing.T, tag string) inventory {
 // compare fails the test for everything that was not there before.
 func (before inventory) compare(t *testing.T, tag string) {
 	t.Helper()
+	if err := before.difference(t, tag); err != nil {
+		t.Error(err)
+	}
+}
+
+// difference tells what is there now and was not before.
+func (before inventory) difference(t *testing.T, tag string) error {
+	t.Helper()
+	var left []string
 	for kind, now := range takeInventory(t, tag) {
 		for _, thing := range now {
 			if !slices.Contains(before[kind], thing) {
-				t.Errorf("left over among the %s: %s", kind, thing)
+				left = append(left, kind+": "+thing)
 			}
 		}
 	}
+	if len(left) == 0 {
+		return nil
+	}
+	return fmt.Errorf("left over:\n\t%s", strings.Join(left, "\n\t"))
 }
 
 func links(t *testing.T) []string {
