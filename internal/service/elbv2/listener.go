@@ -11,6 +11,7 @@ import (
 	api "fairlead/internal/api/elbv2"
 	"fairlead/internal/aws"
 	"fairlead/internal/elb"
+	"fairlead/internal/lb/sslpolicy"
 	"fairlead/internal/row"
 	"fairlead/internal/state"
 )
@@ -129,9 +130,9 @@ func (w listenerSettings) applyHTTP(l row.Listener) (row.Listener, error) {
 }
 
 func (w listenerSettings) applyHTTPS(r state.Reader, l row.Listener) (row.Listener, error) {
-	l.SSLPolicy = cmp.Or(aws.Val(w.policy), l.SSLPolicy, defaultPolicy)
-	if _, ok := findPolicy(l.SSLPolicy); !ok {
-		return l, api.SSLPolicyNotFoundException("SSL policy '%s' not found", l.SSLPolicy)
+	l.SSLPolicy = cmp.Or(aws.Val(w.policy), l.SSLPolicy, sslpolicy.Default)
+	if _, ok := sslpolicy.Lookup(l.SSLPolicy); !ok {
+		return l, errPolicyNotFound(l.SSLPolicy)
 	}
 	if len(w.certificates) > 1 { // our own text
 		return l, api.TooManyCertificatesException(
