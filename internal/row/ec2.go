@@ -33,9 +33,8 @@ type VPC struct {
 	CreatedAt time.Time `json:"createdAt"`
 	Tags      Tags      `json:"tags,omitempty"`
 
-	DNSSupport          bool `json:"dnsSupport,omitempty"`
-	DNSHostnames        bool `json:"dnsHostnames,omitempty"`
-	AddressUsageMetrics bool `json:"addressUsageMetrics,omitempty"`
+	DNSSupport   bool `json:"dnsSupport,omitempty"`
+	DNSHostnames bool `json:"dnsHostnames,omitempty"`
 
 	NetworkACL     string `json:"networkAcl"` // acl-…
 	NetworkACLTags Tags   `json:"networkAclTags,omitempty"`
