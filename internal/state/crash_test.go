@@ -28,6 +28,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	state.ShrinkSegments()
 	roles := map[string]func(dir string) error{"write": writeForever, "fill": fillDisk}
 	role, isChild := roles[os.Getenv(childRole)]
 	if !isChild {
@@ -181,7 +182,7 @@ func TestDiskFull(t *testing.T) {
 
 // fillDisk runs in a mount namespace of its own, so its file system ends with it.
 func fillDisk(dir string) error {
-	const size = "size=160m" // etcd allocates two segments of 64 MiB in advance
+	const size = "size=32m"
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, size); err != nil {
 		return fmt.Errorf("mounting a small file system: %w", err)
 	}

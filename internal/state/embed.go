@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -15,6 +16,7 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/features"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap"
 )
 
@@ -33,8 +35,11 @@ const (
 	electionTicks = 5
 	// snapshotCount and catchUpEntries bound the raft log kept in memory, in entries. No follower
 	// ever has to catch up.
-	snapshotCount  = 2_000
+	snapshotCount  = 1_000
 	catchUpEntries = 100
+	// segmentBytes is the size of a file of the write-ahead log. Two are allocated in advance, and a
+	// start reads the last one whole: etcd's own 64 MB would make a start take half a second.
+	segmentBytes = 4 << 20
 	// batchLimit and batchInterval bound what waits in memory for the next commit of the database.
 	// What waits is safe: it is in the write-ahead log.
 	batchLimit    = 1_000
@@ -55,6 +60,9 @@ const (
 	stopTimeout = 5 * time.Second
 )
 
+// shrinkSegments sets segmentBytes. A variable of its package is the only way that etcd offers.
+var shrinkSegments = sync.OnceFunc(func() { wal.SegmentSizeBytes = segmentBytes })
+
 // member is an etcd inside this process.
 type member struct {
 	dir  *directory
@@ -69,6 +77,7 @@ type member struct {
 
 // embed starts an etcd in cfg.Dir and waits until it serves.
 func embed(ctx context.Context, cfg Config, log *slog.Logger) (*engine, error) {
+	shrinkSegments()
 	dir, err := claim(cfg.Dir)
 	if err != nil {
 		return nil, err

@@ -73,7 +73,8 @@ func (s *Store) compact(ctx context.Context) {
 		snapshot := s.View()
 		if snapshot.revision-last > compactEvery {
 			last = snapshot.revision
-			_, err := s.engine.client.Compact(ctx, last-compactKeep)
+			// Waiting until it is done keeps Close from cutting it short.
+			_, err := s.engine.client.Compact(ctx, last-compactKeep, clientv3.WithCompactPhysical())
 			if err != nil && !errors.Is(err, rpctypes.ErrCompacted) && ctx.Err() == nil {
 				s.log.WarnContext(ctx, "state: compacting etcd", "error", err)
 			}

@@ -16,3 +16,6 @@ const (
 	CompactEvery = compactEvery
 	CompactKeep  = compactKeep
 )
+
+// ShrinkSegments changes a variable of etcd, which other etcds of the test read.
+func ShrinkSegments() { shrinkSegments() }

@@ -54,6 +54,9 @@ func noise(e zapcore.Entry) bool {
 		"Failed to detect storage schema version",
 		// The election is tried again some milliseconds later.
 		"cannot campaign",
+		// The member announces an address that nobody calls; it tries again without a pause.
+		"failed to publish local member",
+		"stopped publish",
 		// The caller gets to see the error itself.
 		"retrying of unary invoker failed",
 	}, func(text string) bool { return strings.Contains(e.Message, text) })
