@@ -146,7 +146,8 @@ func (e *Engine) recordSandbox(ctx context.Context, id string) error {
 		Sandboxer: "shim",
 		Runtime:   sandbox.RuntimeOpts{Name: e.config.Shim},
 	})
-	if err != nil && !errdefs.IsAlreadyExists(err) {
+	// A containerd before 1.7 has no sandboxes, and loses exit codes.
+	if err != nil && !errdefs.IsAlreadyExists(err) && !errdefs.IsNotImplemented(err) {
 		return fmt.Errorf("record sandbox: %w", err)
 	}
 	return nil
@@ -175,6 +176,24 @@ func (e *Engine) pruneSnapshots(ctx context.Context) error {
 	}
 	for _, id := range stale {
 		if err := e.removeSnapshot(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pruneSandboxes removes the records that have no container.
+func (e *Engine) pruneSandboxes(ctx context.Context) error {
+	records, err := e.client.SandboxStore().List(ctx)
+	if err != nil && !errdefs.IsNotImplemented(err) {
+		return fmt.Errorf("list sandbox records: %w", err)
+	}
+	for _, record := range records {
+		_, err := e.client.ContainerService().Get(ctx, record.ID)
+		if !errdefs.IsNotFound(err) {
+			continue
+		}
+		if err := e.deleteSandbox(ctx, record.ID); err != nil {
 			return err
 		}
 	}

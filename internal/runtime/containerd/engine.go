@@ -21,6 +21,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
@@ -60,7 +61,8 @@ type Config struct {
 // dialTimeout limits the wait for a connection to containerd.
 const dialTimeout = 10 * time.Second
 
-// Engine is a runtime.Runtime on containerd.
+// Engine is a runtime.Runtime on containerd. While containerd restarts its calls wait, as long
+// as their ctx lets them.
 type Engine struct {
 	config    Config
 	client    *client.Client
@@ -68,6 +70,9 @@ type Engine struct {
 	namespace string
 	// unpacking keeps two callers from building the same built-in image at once.
 	unpacking chan struct{}
+	// installShim waits until the shim is there; background is where that happens.
+	installShim func() error
+	background  sync.WaitGroup
 }
 
 var instancePattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
@@ -100,10 +105,12 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	}
 	e := &Engine{
 		config: config, client: c, cgroups: cgroups, namespace: namespace,
-		unpacking: make(chan struct{}, 1),
+		unpacking:   make(chan struct{}, 1),
+		installShim: sync.OnceValue(config.shimInstaller()),
 	}
+	e.background.Go(func() { _ = e.installShim() }) // Start reports the error
 	if err := e.ready(ctx); err != nil {
-		return nil, errors.Join(err, c.Close())
+		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
 }
@@ -122,7 +129,7 @@ func (c *Config) complete() error {
 		return errors.New("neither runc nor crun is installed")
 	}
 	if c.Shim == "" {
-		shim, err := embedded.InstallShim(filepath.Join(c.Data, "bin"))
+		shim, err := embedded.ShimPath(c.shimDir())
 		if err != nil {
 			return err
 		}
@@ -137,6 +144,16 @@ func (c *Config) complete() error {
 	return nil
 }
 
+func (c *Config) shimDir() string { return filepath.Join(c.Data, "bin") }
+
+// shimInstaller returns what puts the shim to where the configuration says it is.
+func (c *Config) shimInstaller() func() error {
+	if filepath.Dir(c.Shim) != c.shimDir() {
+		return func() error { return nil }
+	}
+	return func() error { return embedded.InstallShim(c.shimDir()) }
+}
+
 func (e *Engine) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -147,11 +164,14 @@ func (e *Engine) ready(ctx context.Context) error {
 		!errdefs.IsAlreadyExists(err) {
 		return fmt.Errorf("create namespace %s: %w", e.namespace, err)
 	}
-	return e.pruneSnapshots(ctx)
+	return errors.Join(e.pruneSnapshots(ctx), e.pruneSandboxes(ctx))
 }
 
 // Close ends the connection; containers go on.
-func (e *Engine) Close() error { return e.client.Close() }
+func (e *Engine) Close() error {
+	e.background.Wait()
+	return e.client.Close()
+}
 
 // Purge deletes all containers, groups and images of this instance and its namespace: what
 // --ephemeral and destroy do before containerd is stopped.

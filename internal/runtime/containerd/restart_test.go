@@ -81,9 +81,6 @@ func TestExitCodeOfProcessThatEndedWhileContainerdWasDown(t *testing.T) {
 	m := newMachine(t)
 	m.start(runtime.Container{ID: "code", Command: []string{"--sleep", "500ms", "--exit", "42"}})
 	m.start(runtime.Container{ID: "signal"})
-	m.start(runtime.Container{
-		ID: "oom", Memory: 32, Command: []string{"--sleep", "500ms", "--memory", "0"},
-	})
 	pids := []int{m.status("code").Pid, m.status("signal").Pid}
 	m.killContainerd()
 	m.must(syscall.Kill(pids[1], syscall.SIGKILL))
@@ -168,7 +165,13 @@ func TestOpenPrunesSnapshots(t *testing.T) {
 	}
 	m.must(m.prepareSnapshot(t.Context(), "stale", image))
 	m.must(m.prepareSnapshot(t.Context(), "stale", image)) // and does not stand in the way
+	m.must(m.recordSandbox(t.Context(), "stale"))
 	m.must(m.open().Close())
+	records, err := m.client.SandboxStore().List(t.Context())
+	m.must(err)
+	if len(records) != 1 || records[0].ID != "kept" {
+		t.Errorf("sandbox records %v, want only that of the container", records)
+	}
 	var left []string
 	service := m.client.SnapshotService(m.config.Snapshotter)
 	m.must(service.Walk(t.Context(), func(_ context.Context, info snapshots.Info) error {

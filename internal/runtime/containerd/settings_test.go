@@ -59,6 +59,10 @@ func TestSettingsReachTheContainer(t *testing.T) {
 			CapDrop: []string{"ALL"}, CapAdd: []string{"NET_ADMIN"},
 			Command: cat("/proc/self/status"),
 		}, "CapEff:\t0000000000001000"},
+		{"privileged", runtime.Container{Privileged: true, Command: cat("/proc/self/status")},
+			"Seccomp:\t0"},
+		{"add all", runtime.Container{CapAdd: []string{"ALL"}, Command: cat("/proc/self/status")},
+			"CapEff:\t" + ownCapabilities(t)},
 		{"ulimit", runtime.Container{
 			Ulimits: []runtime.Ulimit{{Name: "core", Soft: 123, Hard: 456}},
 			Command: cat("/proc/self/limits"),
@@ -83,13 +87,23 @@ func TestSettingsReachTheContainer(t *testing.T) {
 		}, "from entry point"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			test.ID = test.name
+			test.ID = strings.ReplaceAll(test.name, " ", "-")
 			got, code := m.runToEnd(test.Container)
 			if code != 0 || !strings.Contains(got, test.want) {
 				t.Errorf("exit code %d, output lacks %q:\n%s", code, test.want, got)
 			}
 		})
 	}
+}
+
+// ownCapabilities is CapEff of this process.
+func ownCapabilities(t *testing.T) string {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "CapEff:\t")
+	return rest[:16]
 }
 
 func TestReadOnly(t *testing.T) {

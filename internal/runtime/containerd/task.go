@@ -24,6 +24,9 @@ func (e *Engine) Start(ctx context.Context, id string) error {
 	if row.Labels[labelStarted] != "" {
 		return nil
 	}
+	if err := e.installShim(); err != nil {
+		return e.startFailure(ctx, id, err)
+	}
 	task, err := container.Task(ctx, nil)
 	if errdefs.IsNotFound(err) {
 		task, err = container.NewTask(ctx, logTo(row.Labels[labelLog]))
@@ -37,8 +40,8 @@ func (e *Engine) Start(ctx context.Context, id string) error {
 	}
 	if status.Status == client.Created {
 		if err := task.Start(ctx); err != nil {
-			_, deleteErr := task.Delete(context.WithoutCancel(ctx), client.WithProcessKill)
-			_ = deleteErr // the reason to report is why it did not start
+			// What the user is to read is why it did not start.
+			_, _ = task.Delete(context.WithoutCancel(ctx), client.WithProcessKill)
 			return e.startFailure(ctx, id, err)
 		}
 	}
@@ -171,7 +174,7 @@ func (e *Engine) deleteTask(ctx context.Context, container client.Container) err
 
 func (e *Engine) deleteSandbox(ctx context.Context, id string) error {
 	err := e.client.SandboxStore().Delete(ctx, id)
-	if err != nil && !errdefs.IsNotFound(err) {
+	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsNotImplemented(err) {
 		return fmt.Errorf("delete sandbox record of %s: %w", id, err)
 	}
 	return nil

@@ -31,27 +31,37 @@ const (
 // Hello returns the program of the image fairlead/hello.
 func Hello() ([]byte, error) { return unpack(helloName) }
 
-// InstallShim writes containerd's shim into dir, unless it is there, and returns its path.
-// The name carries the hash of the content: a shim that still runs under an older Fairlead's
-// containers is never overwritten.
-func InstallShim(dir string) (string, error) {
+// ShimPath is where InstallShim puts containerd's shim in dir. The name carries the hash of the
+// content: a shim that still runs under an older Fairlead's containers is never overwritten.
+func ShimPath(dir string) (string, error) {
 	packed, err := read(shimName)
 	if err != nil {
 		return "", err
 	}
-	hash := fmt.Sprintf("%x", sha256.Sum256(packed))[:12]
-	path := filepath.Join(dir, shimName+"-"+hash)
+	return filepath.Join(dir, fmt.Sprintf("%s-%x", shimName, sha256.Sum256(packed))[:maxName]), nil
+}
+
+// maxName is the shim's name, a hyphen and 12 digits.
+const maxName = len(shimName) + 13
+
+// InstallShim writes the shim to ShimPath of dir unless it is there. That takes a tenth of a
+// second, so it is worth doing beside other things.
+func InstallShim(dir string) error {
+	path, err := ShimPath(dir)
+	if err != nil {
+		return err
+	}
 	if _, err := os.Stat(path); err == nil {
-		return path, nil
+		return nil
 	}
 	program, err := unpack(shimName)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err := writeProgram(path, program); err != nil {
-		return "", fmt.Errorf("install %s: %w", shimName, err)
+		return fmt.Errorf("install %s: %w", shimName, err)
 	}
-	return path, nil
+	return nil
 }
 
 // writeProgram writes the file under another name first, so that path is whole or absent.
