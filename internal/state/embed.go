@@ -102,7 +102,7 @@ func embed(ctx context.Context, cfg Config, log *slog.Logger) (*engine, error) {
 
 func (m *member) start(ctx, alive context.Context, cfg Config) error {
 	words := lastWords(func(message string) { m.fail(fmt.Errorf("%w: %s", ErrStopped, message)) })
-	setup, err := serverConfig(cfg, zap.New(zapCore{m.log},
+	setup, err := serverConfig(cfg, zap.New(zapCore{m.log, alive.Done()},
 		zap.WithFatalHook(words), zap.WithPanicHook(words)))
 	if err != nil {
 		close(m.ended)

@@ -58,7 +58,7 @@ func dial(endpoints []string, log *slog.Logger) (*engine, error) {
 		DialKeepAliveTime:    keepAlive,
 		DialKeepAliveTimeout: keepAliveTimeout,
 		MaxCallSendMsgSize:   maxMessageBytes,
-		Logger:               zap.New(zapCore{log}),
+		Logger:               zap.New(zapCore{log: log}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("dialling etcd at %v: %w", endpoints, err)

@@ -63,7 +63,8 @@ func (s *Store) feed(ctx context.Context) {
 	}
 }
 
-// follow applies what etcd reports, from the revision after the current one, until the watch breaks.
+// follow applies what etcd reports, from the revision after the current one on, until the watch
+// breaks.
 func (s *Store) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()

@@ -117,8 +117,8 @@ func (s *Store) start(ctx context.Context, cfg Config) (err error) {
 	return nil
 }
 
-// Close ends all watchers and stops the embedded etcd. Snapshots stay readable. A second Close does
-// nothing but wait for the first.
+// Close ends all watchers and stops the embedded etcd. Snapshots stay readable. A second Close
+// does nothing but wait for the first.
 func (s *Store) Close() error { return s.stop() }
 
 func (s *Store) shut() error {
@@ -133,8 +133,8 @@ func (s *Store) shut() error {
 // View returns the latest snapshot this process knows. It costs nothing.
 func (s *Store) View() *Snapshot { return s.current.Load() }
 
-// Err returns why nothing can be written any more: [ErrClosed], or [ErrStopped] with what etcd said.
-// It is nil while the store is in order.
+// Err returns why nothing can be written any more: [ErrClosed], or [ErrStopped] with what etcd
+// said. It is nil while the store is in order.
 func (s *Store) Err() error {
 	if err := context.Cause(s.life); err != nil {
 		return err
@@ -142,7 +142,8 @@ func (s *Store) Err() error {
 	return context.Cause(s.engine.alive)
 }
 
-// bound derives a context that ends with ctx, with the store and with its etcd. Its cause says which.
+// bound derives a context that ends with ctx, with the store and with its etcd; its cause tells
+// which.
 func (s *Store) bound(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	closed := context.AfterFunc(s.life, func() { cancel(context.Cause(s.life)) })

@@ -11,8 +11,11 @@ import (
 )
 
 // zapCore passes etcd's warnings and errors on to slog. What etcd finds merely interesting is
-// dropped.
-type zapCore struct{ log *slog.Logger }
+// dropped, and so is what it says once over is closed, which is how it was cut short.
+type zapCore struct {
+	log  *slog.Logger
+	over <-chan struct{}
+}
 
 var _ zapcore.Core = zapCore{}
 
@@ -21,7 +24,7 @@ func (c zapCore) Enabled(level zapcore.Level) bool { return level >= zapcore.War
 
 // With returns a core that adds the given fields to every record.
 func (c zapCore) With(fields []zapcore.Field) zapcore.Core {
-	return zapCore{slog.New(c.log.Handler().WithAttrs(attributes(fields)))}
+	return zapCore{slog.New(c.log.Handler().WithAttrs(attributes(fields))), c.over}
 }
 
 // Check lets the core write the entry if its level is enabled.
@@ -34,6 +37,11 @@ func (c zapCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.
 
 // Write passes one record on.
 func (c zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	select {
+	case <-c.over:
+		return nil
+	default:
+	}
 	level := slog.LevelWarn
 	switch {
 	case noise(e):
@@ -56,7 +64,6 @@ func noise(e zapcore.Entry) bool {
 		"cannot campaign",
 		// The member announces an address that nobody calls; it tries again without a pause.
 		"failed to publish local member",
-		"stopped publish",
 		// The caller gets to see the error itself.
 		"retrying of unary invoker failed",
 	}, func(text string) bool { return strings.Contains(e.Message, text) })
