@@ -5,7 +5,12 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
+
+// removalsAtOnce bounds the threads that wait for the kernel at the same time.
+const removalsAtOnce = 16
 
 // departure is an interface whose devices are being removed. The kernel takes 20 to 40 ms for a
 // veth pair, and as long for ten of them at once, so that this goes on while others change.
@@ -103,11 +108,17 @@ func (h *Host) unplug(p *port) error {
 	return err
 }
 
+// unplug works by a socket of its own: requests on a shared one wait for each other.
 func (d departure) unplug() error {
 	if d.segment == nil {
 		return nil
 	}
-	return deleteLink(d.segment.vpc.ns.link, portName(d.port.id))
+	ns, err := openNamespace(d.segment.vpc.ns.fd)
+	if err != nil {
+		return err
+	}
+	defer ns.close()
+	return deleteLink(ns.link, portName(d.port.id))
 }
 
 // remove removes the devices.
@@ -145,11 +156,16 @@ func (h *Host) deleteENIs(ids []string) error {
 	for i, id := range ids {
 		left[i], errs[i] = h.detach(id)
 	}
-	var wg sync.WaitGroup
+	errs = append(errs, h.endFlows())
+	var group errgroup.Group
+	group.SetLimit(removalsAtOnce)
 	for i, d := range left {
-		wg.Go(func() { errs[i] = errors.Join(errs[i], h.remove(d)) })
+		group.Go(func() error {
+			errs[i] = errors.Join(errs[i], h.remove(d))
+			return nil
+		})
 	}
-	wg.Wait()
+	group.Wait()
 	for i, d := range left {
 		if errs[i] != nil && d.port != nil {
 			h.reinstate(d)

@@ -106,7 +106,7 @@ func (h *Host) ensureENI(ctx context.Context, e ENI) error {
 	if err := h.plug(ctx, p, s, e); err != nil {
 		return err
 	}
-	return h.syncGateways()
+	return h.settle()
 }
 
 func (h *Host) checkFree(e ENI, n *network) error {
@@ -249,10 +249,11 @@ func (h *Host) DeleteENI(ctx context.Context, id string) error {
 		return err
 	}
 	d, err := h.detach(id)
-	h.mu.Unlock()
 	if err == nil {
-		err = h.finish(d)
+		err = h.endFlows()
 	}
+	h.mu.Unlock()
+	err = errors.Join(err, h.finish(d))
 	if err != nil {
 		return fmt.Errorf("delete network interface %s: %w", id, err)
 	}

@@ -10,7 +10,6 @@ import (
 	"syscall"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -108,8 +107,18 @@ func (h *Host) inHost(fn func() error) error { return h.doors.do(hostDoor, fn) }
 // hostRoutes are the routes to transit addresses: the VPC's end of the uplink that each goes to.
 type hostRoutes map[netip.Addr]uplink
 
-// syncGateways makes all address translation what the known interfaces, subnets and gateways ask
-// for. Changes are worked out in memory, so that a call without one costs nothing.
+// settle makes all address translation what the known interfaces, subnets and gateways ask for, and
+// ends the connections that rested on what is no longer so.
+func (h *Host) settle() error {
+	if err := h.syncGateways(); err != nil {
+		return err
+	}
+	return h.endFlows()
+}
+
+// syncGateways is settle without the connections, which take some 5 ms per namespace: whoever
+// calls it several times ends them once. Changes are worked out in memory, so that a call without
+// one costs nothing.
 func (h *Host) syncGateways() error {
 	routes := hostRoutes{}
 	host := contents{}
@@ -118,16 +127,13 @@ func (h *Host) syncGateways() error {
 			return fmt.Errorf("translate addresses in VPC %s: %w", n.id, err)
 		}
 	}
-	gone, err := h.syncRoutes(routes)
-	if err != nil {
+	if err := h.syncRoutes(routes); err != nil {
 		return err
 	}
-	if h.transit.block.IsValid() {
-		if err := h.transit.table.apply(host); err != nil {
-			return err
-		}
+	if !h.transit.block.IsValid() {
+		return nil
 	}
-	return h.endFlows(gone)
+	return h.transit.table.apply(host)
 }
 
 // syncVPC writes the tables of one VPC and adds its share to those of the host.
@@ -173,12 +179,11 @@ func (h *Host) assignTransit(p *port) (err error) {
 	return setNote(link, l, p.note)
 }
 
-// syncRoutes makes the host's routes to transit addresses as wanted and returns the addresses that
-// lost theirs.
-func (h *Host) syncRoutes(want hostRoutes) (gone []netip.Addr, err error) {
+// syncRoutes makes the host's routes to transit addresses as wanted.
+func (h *Host) syncRoutes(want hostRoutes) (err error) {
 	if h.applied == nil {
 		if h.applied, err = h.listRoutes(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for a, up := range maps.Clone(h.applied) {
@@ -186,9 +191,9 @@ func (h *Host) syncRoutes(want hostRoutes) (gone []netip.Addr, err error) {
 			continue
 		}
 		if err := h.host.link.RouteDel(up.route(a)); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return nil, fmt.Errorf("remove the route to %s: %w", a, err)
+			return fmt.Errorf("remove the route to %s: %w", a, err)
 		}
-		gone = append(gone, a)
+		h.gone = append(h.gone, a)
 		delete(h.applied, a)
 	}
 	for a, up := range want {
@@ -196,11 +201,11 @@ func (h *Host) syncRoutes(want hostRoutes) (gone []netip.Addr, err error) {
 			continue
 		}
 		if err := h.host.link.RouteReplace(up.route(a)); err != nil {
-			return nil, fmt.Errorf("add the route to %s: %w", a, err)
+			return fmt.Errorf("add the route to %s: %w", a, err)
 		}
 		h.applied[a] = up
 	}
-	return gone, nil
+	return nil
 }
 
 func (u uplink) route(a netip.Addr) *netlink.Route {
@@ -228,16 +233,17 @@ func (h *Host) listRoutes() (hostRoutes, error) {
 
 // endFlows forgets the connections with transit addresses that stand for nothing any more: they
 // would hold packets of their successors fast.
-func (h *Host) endFlows(gone []netip.Addr) error {
-	if len(gone) == 0 {
+func (h *Host) endFlows() error {
+	if len(h.gone) == 0 {
 		return nil
 	}
-	errs := []error{endFlows(h.host, gone)}
+	errs := []error{endFlows(h.host, h.gone)}
 	for _, n := range h.vpcs {
 		if n.uplink != nil {
-			errs = append(errs, endFlows(n.ns, gone))
+			errs = append(errs, endFlows(n.ns, h.gone))
 		}
 	}
+	h.gone = nil
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("end the connections of former public addresses: %w", err)
 	}
@@ -245,12 +251,11 @@ func (h *Host) endFlows(gone []netip.Addr) error {
 }
 
 func endFlows(ns *namespace, gone []netip.Addr) error {
-	link, err := netlink.NewHandleAt(netns.NsHandle(ns.fd), unix.NETLINK_NETFILTER)
+	flows, err := ns.conntrack()
 	if err != nil {
-		return fmt.Errorf("open a conntrack socket: %w", err)
+		return err
 	}
-	defer link.Close()
-	_, err = link.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, flowsOf(gone))
+	_, err = flows.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, flowsOf(gone))
 	return err
 }
 

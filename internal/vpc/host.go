@@ -69,8 +69,9 @@ type Host struct {
 	enis    map[string]*port
 	transit transit
 
-	departures departures // has its own lock
-	applied    hostRoutes // nil: unknown
+	departures departures   // has its own lock
+	applied    hostRoutes   // nil: unknown
+	gone       []netip.Addr // transit addresses that have lost their meaning: see endFlows
 }
 
 // Open finds the devices that earlier processes left in cfg.Dir. It changes none: call the Ensure
@@ -217,7 +218,7 @@ func (h *Host) prune(keep Inventory) error {
 		errs = append(errs, h.deleteVPC(id))
 	}
 	errs = append(errs,
-		h.pruneFiles(kindENI), h.pruneFiles(kindVPC), h.pruneLinks(), h.syncGateways(),
+		h.pruneFiles(kindENI), h.pruneFiles(kindVPC), h.pruneLinks(), h.settle(),
 		h.releaseTransit())
 	return errors.Join(errs...)
 }

@@ -29,7 +29,7 @@ const (
 // machine is a network namespace that plays the host in one test, and one that plays the world: a
 // neighbour at 192.0.2.2 on the host's eth0 (192.0.2.1).
 type machine struct {
-	t     *testing.T
+	t     testing.TB
 	doors doors
 	fd    map[string]int
 	count int
@@ -40,7 +40,7 @@ const (
 	worldAddr = "192.0.2.2"
 )
 
-func newMachine(t *testing.T) *machine {
+func newMachine(t testing.TB) *machine {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("making network namespaces needs root")
@@ -126,7 +126,7 @@ func (m *machine) open(cfg Config) *Host {
 }
 
 // network makes a VPC with an internet gateway, a public and a private subnet.
-func testNetwork(t *testing.T, h *Host, id string) {
+func testNetwork(t testing.TB, h *Host, id string) {
 	t.Helper()
 	must(t,
 		h.EnsureVPC(t.Context(), VPC{id, prefixes("10.0.0.0/16"), true}),
@@ -135,7 +135,7 @@ func testNetwork(t *testing.T, h *Host, id string) {
 }
 
 // testENI makes an interface in which a server says who answers, and who asked.
-func testENI(t *testing.T, h *Host, e ENI) {
+func testENI(t testing.TB, h *Host, e ENI) {
 	t.Helper()
 	must(t, h.EnsureENI(t.Context(), e))
 	l, err := h.Listen(t.Context(), e.ID, "tcp4", ":80")
@@ -145,7 +145,7 @@ func testENI(t *testing.T, h *Host, e ENI) {
 	greet(t, l, e.ID)
 }
 
-func greet(t *testing.T, l net.Listener, name string) {
+func greet(t testing.TB, l net.Listener, name string) {
 	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
@@ -167,7 +167,7 @@ func hear(c net.Conn) (string, error) {
 }
 
 // ask connects from an interface; "" means that nobody answered.
-func ask(t *testing.T, h *Host, from, to string, timeout time.Duration) string {
+func ask(t testing.TB, h *Host, from, to string, timeout time.Duration) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
@@ -200,14 +200,14 @@ func (m *machine) ask(from, to string, timeout time.Duration) (answer string) {
 	return answer
 }
 
-func expect(t *testing.T, what, got, want string) {
+func expect(t testing.TB, what, got, want string) {
 	t.Helper()
 	if got != want {
 		t.Errorf("%s: %q, want %q", what, got, want)
 	}
 }
 
-func must(t *testing.T, errs ...error) {
+func must(t testing.TB, errs ...error) {
 	t.Helper()
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
@@ -265,7 +265,7 @@ func (m *machine) traces(dir string) (list []string) {
 	return list
 }
 
-func sameTraces(t *testing.T, before, after []string) {
+func sameTraces(t testing.TB, before, after []string) {
 	t.Helper()
 	if !slices.Equal(before, after) {
 		t.Errorf("left behind:\n%s\nbefore there was:\n%s",

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -25,6 +26,11 @@ const (
 type namespace struct {
 	fd   int
 	link *netlink.Handle
+
+	// The netfilter sockets are opened when first needed and then kept: closing one waits for
+	// what recent transactions removed to be freed, some 10 ms.
+	tables *nftables.Conn
+	flows  *netlink.Handle
 }
 
 func openNamespace(fd int) (*namespace, error) {
@@ -32,11 +38,50 @@ func openNamespace(fd int) (*namespace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a netlink socket in a network namespace: %w", err)
 	}
-	return &namespace{fd, link}, nil
+	return &namespace{fd: fd, link: link}, nil
 }
 
 // close leaves the descriptor open, which belongs to the doors.
-func (n *namespace) close() { n.link.Close() }
+func (n *namespace) close() {
+	n.link.Close()
+	n.closeNFT()
+	if n.flows != nil {
+		n.flows.Close()
+	}
+}
+
+// nft is the namespace's nftables. After an error of Flush call closeNFT: errors stick to it.
+func (n *namespace) nft() (*nftables.Conn, error) {
+	if n.tables != nil {
+		return n.tables, nil
+	}
+	conn, err := nftables.New(nftables.WithNetNSFd(n.fd), nftables.AsLasting())
+	if err != nil {
+		return nil, fmt.Errorf("open nftables: %w", err)
+	}
+	n.tables = conn
+	return conn, nil
+}
+
+func (n *namespace) closeNFT() {
+	if n.tables != nil {
+		n.tables.CloseLasting()
+		n.tables = nil
+	}
+}
+
+// conntrack is the namespace's table of connections.
+func (n *namespace) conntrack() (*netlink.Handle, error) {
+	if n.flows != nil {
+		return n.flows, nil
+	}
+	flows, err := netlink.NewHandleAt(netns.NsHandle(n.fd), unix.NETLINK_NETFILTER)
+	if err != nil {
+		return nil, fmt.Errorf("open a conntrack socket: %w", err)
+	}
+	n.flows = flows
+	return flows, nil
+}
 
 // door names a namespace that threads may enter.
 type door struct{ kind, id string }

@@ -61,7 +61,7 @@ func (h *Host) ensureSubnet(s Subnet) error {
 	}
 	n.subnets[s.ID] = &segment{s.ID, n, bridge.Attrs().Index, s.CIDR, s.Public}
 	h.replug(n.subnets[s.ID])
-	return h.syncGateways()
+	return h.settle()
 }
 
 func (h *Host) findSubnet(id string) *segment {

@@ -39,21 +39,21 @@ type chain struct {
 // table is an nftables table of ours. It is written as a whole the first time, since nobody knows
 // what an earlier process left, and afterwards by differences. Each write is one transaction.
 type table struct {
-	fd      int // of the namespace
+	ns      *namespace
 	declare func() ruleset
 	applied contents // nil: unknown
 	absent  bool     // known not to exist
 }
 
-func newTable(fd int, declare func() ruleset) *table {
-	return &table{fd: fd, declare: declare}
+func newTable(ns *namespace, declare func() ruleset) *table {
+	return &table{ns: ns, declare: declare}
 }
 
 // apply makes the table hold exactly these elements.
 func (t *table) apply(want contents) error {
-	conn, err := nftables.New(nftables.WithNetNSFd(t.fd))
+	conn, err := t.ns.nft()
 	if err != nil {
-		return fmt.Errorf("open nftables: %w", err)
+		return err
 	}
 	rules := t.declare()
 	if t.applied == nil {
@@ -67,6 +67,7 @@ func (t *table) apply(want contents) error {
 	}
 	if err != nil {
 		t.applied = nil
+		t.ns.closeNFT()
 		return fmt.Errorf("write nftables table %s: %w", rules.table.Name, err)
 	}
 	t.applied = want
@@ -78,15 +79,16 @@ func (t *table) remove() error {
 	if t.absent {
 		return nil
 	}
-	conn, err := nftables.New(nftables.WithNetNSFd(t.fd))
+	conn, err := t.ns.nft()
 	if err != nil {
-		return fmt.Errorf("open nftables: %w", err)
+		return err
 	}
 	table := t.declare().table
 	t.applied = nil
 	conn.AddTable(table)
 	conn.DelTable(table)
 	if err := conn.Flush(); err != nil {
+		t.ns.closeNFT()
 		return fmt.Errorf("remove nftables table %s: %w", table.Name, err)
 	}
 	t.absent = true

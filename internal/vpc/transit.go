@@ -40,9 +40,9 @@ func (h *Host) ownerChain() string  { return hashed(h.ownerPrefix(), h.cfg.Dir) 
 // loadTransit finds the block that this instance claimed earlier. Another one with the same name
 // would fight about the links.
 func (h *Host) loadTransit() error {
-	conn, err := nftables.New(nftables.WithNetNSFd(h.host.fd))
+	conn, err := h.host.nft()
 	if err != nil {
-		return fmt.Errorf("open nftables: %w", err)
+		return err
 	}
 	chains, err := conn.ListChainsOfTableFamily(nftables.TableFamilyIPv4)
 	if err != nil {
@@ -67,7 +67,7 @@ func (h *Host) loadTransit() error {
 
 func (h *Host) setTransit(block netip.Prefix) {
 	h.transit = transit{block: block, last: block.Addr()}
-	h.transit.table = newTable(h.host.fd, h.declareHostNAT)
+	h.transit.table = newTable(h.host, h.declareHostNAT)
 }
 
 // hostAddr is the host's address on all its links to VPCs.
@@ -103,14 +103,18 @@ func (h *Host) claimTransit() error {
 }
 
 func (h *Host) createTransitTable(block netip.Prefix) error {
-	conn, err := nftables.New(nftables.WithNetNSFd(h.host.fd))
+	conn, err := h.host.nft()
 	if err != nil {
 		return err
 	}
 	t := &nftables.Table{Name: transitTable(block), Family: nftables.TableFamilyIPv4}
 	conn.CreateTable(t)
 	conn.AddChain(&nftables.Chain{Table: t, Name: h.ownerChain()})
-	return conn.Flush()
+	err = conn.Flush()
+	if err != nil {
+		h.host.closeNFT()
+	}
+	return err
 }
 
 // blocks are the possible blocks of a range.
@@ -223,9 +227,9 @@ func (h *Host) restoreForwarding() error {
 	if _, err := os.Stat(h.forwardMark()); err != nil {
 		return nil
 	}
-	conn, err := nftables.New(nftables.WithNetNSFd(h.host.fd))
+	conn, err := h.host.nft()
 	if err != nil {
-		return fmt.Errorf("open nftables: %w", err)
+		return err
 	}
 	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyIPv4)
 	if err != nil {

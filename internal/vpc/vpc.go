@@ -53,8 +53,8 @@ type network struct {
 func newNetwork(id string, ns *namespace) *network {
 	return &network{
 		id: id, ns: ns, subnets: map[string]*segment{},
-		nat:   newTable(ns.fd, declareVPCNAT),
-		check: newTable(ns.fd, declareCheck),
+		nat:   newTable(ns, declareVPCNAT),
+		check: newTable(ns, declareCheck),
 	}
 }
 
@@ -109,7 +109,7 @@ func (h *Host) ensureVPC(ctx context.Context, v VPC) error {
 	if err != nil {
 		return err
 	}
-	return h.syncGateways()
+	return h.settle()
 }
 
 func (h *Host) ensureNetwork(id string) (*network, error) {
@@ -162,7 +162,7 @@ func (h *Host) deleteVPC(id string) error {
 	if err := h.disconnect(n); err != nil {
 		return err
 	}
-	if err := h.syncGateways(); err != nil {
+	if err := h.settle(); err != nil {
 		return err
 	}
 	h.forgetVPC(id)
