@@ -34,4 +34,5 @@ func (f *Fault) With(name string, value any) *Fault {
 	return f
 }
 
+// Error implements error.
 func (f *Fault) Error() string { return f.Code + ": " + f.Message }

@@ -131,6 +131,7 @@ func (t *Containers) fail(i int, reason string) error {
 // Failure is why a task cannot go on, in AWS's words.
 type Failure struct{ Reason string }
 
+// Error implements error.
 func (f *Failure) Error() string { return f.Reason }
 
 // start creates and starts container i; both may have happened before a crash.
