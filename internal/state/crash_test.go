@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -234,4 +235,40 @@ func fill(path string) error {
 		return fmt.Errorf("filling the disk: %w", err)
 	}
 	return nil
+}
+
+// TestDamagedLog breaks etcd's write-ahead log. The rows must not be lost in silence.
+func TestDamagedLog(t *testing.T) {
+	dir := t.TempDir()
+	s := openDir(t, state.Config{Dir: dir})
+	for range 20 {
+		if err := statetest.Increment(t.Context(), s, "n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	logs, err := filepath.Glob(filepath.Join(dir, "etcd/member/wal/*.wal"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("found %q, %v", logs, err)
+	}
+	damage(t, logs[0])
+	quiet := state.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)}
+	_, err = state.Open(t.Context(), quiet, items)
+	if err == nil || !strings.Contains(err.Error(), "crc mismatch") {
+		t.Errorf("got %v, want what is wrong with the log", err)
+	}
+}
+
+func damage(t *testing.T, path string) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.WriteAt([]byte("damage"), 1000); err != nil {
+		t.Fatal(err)
+	}
 }
