@@ -169,10 +169,14 @@ func decompress(archive io.Reader) (io.Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read archive: %w", err)
 	}
-	if magic[0] == 0x1f && magic[1] == 0x8b {
-		return gzip.NewReader(buffered)
+	if magic[0] != 0x1f || magic[1] != 0x8b {
+		return buffered, nil
 	}
-	return buffered, nil
+	unzipped, err := gzip.NewReader(buffered)
+	if err != nil {
+		return nil, fmt.Errorf("read archive: %w", err)
+	}
+	return unzipped, nil
 }
 
 // ListImages implements runtime.Images.
