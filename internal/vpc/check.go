@@ -13,8 +13,8 @@ const (
 	boundSet   = "bound"
 )
 
-// declareCheck is the bridge table of a VPC: a checked port carries IPv4 packets from and to its own
-// address only.
+// declareCheck is the bridge table of a VPC: a checked port carries IPv4 packets from and to its
+// own address only.
 func declareCheck() ruleset {
 	return ruleset{
 		table: &nftables.Table{Name: "fairlead-check", Family: nftables.TableFamilyBridge},

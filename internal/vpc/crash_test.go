@@ -158,14 +158,15 @@ func TestRestart(t *testing.T) {
 
 	h = m.open(cfg)
 	checkList(t, h, w.inventory())
-	expect(t, "before Ensure", m.ask("host", "127.9.8.7", dialTimeout), "old "+offset(block, 1).String())
+	from := offset(block, 1).String()
+	expect(t, "before Ensure", m.ask("host", "127.9.8.7", dialTimeout), "old "+from)
 	w.ensure(t, h)
 	must(t, h.Prune(t.Context(), w.inventory()))
 	if h.transit.block != block {
 		t.Errorf("transit block %s became %s", block, h.transit.block)
 	}
 	sameTraces(t, before, m.traces(cfg.Dir))
-	expect(t, "after Ensure", m.ask("host", "127.9.8.7", dialTimeout), "old "+offset(block, 1).String())
+	expect(t, "after Ensure", m.ask("host", "127.9.8.7", dialTimeout), "old "+from)
 
 	must(t, h.Close())
 	h = m.open(cfg)
@@ -193,7 +194,8 @@ func TestHalfMade(t *testing.T) {
 		"eth0 without address": func(m *machine, h *Host) error {
 			return h.Do("eni-a", func() error {
 				l, err := netlink.LinkByName("eth0")
-				return errors.Join(err, netlink.AddrDel(l, &netlink.Addr{IPNet: ipNet(prefix("10.0.1.5/24"))}))
+				own := netlink.Addr{IPNet: ipNet(prefix("10.0.1.5/24"))}
+				return errors.Join(err, netlink.AddrDel(l, &own))
 			})
 		},
 		"bridge gone": func(m *machine, h *Host) error {
@@ -251,7 +253,6 @@ func TestHalfMadeIsPruned(t *testing.T) {
 	before := m.traces(cfg.Dir)
 	must(t, h.Close())
 
-	inside := h.VPCNamespace("vpc-a")
 	must(t, h.doorsAgain(t).do(door{kindVPC, "vpc-a"}, func() error {
 		return errors.Join(
 			netlink.LinkAdd(&netlink.Veth{LinkAttrs: named(portName("eni-x")), PeerName: "x"}),
@@ -261,7 +262,8 @@ func TestHalfMadeIsPruned(t *testing.T) {
 		os.WriteFile(h.ENINamespace("eni-y"), nil, 0o444),
 		os.WriteFile(h.VPCNamespace("vpc-y"), nil, 0o444),
 		m.in("host", func() error {
-			return netlink.LinkAdd(&netlink.Veth{LinkAttrs: named(h.uplinkName("vpc-x")), PeerName: "x"})
+			attrs := named(h.uplinkName("vpc-x"))
+			return netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "x"})
 		}))
 
 	h = m.open(cfg)
@@ -270,7 +272,7 @@ func TestHalfMadeIsPruned(t *testing.T) {
 	links, err := h.vpcs["vpc-a"].ns.link.LinkList()
 	must(t, err)
 	if len(links) != 4 {
-		t.Errorf("%s has %d links, want lo, igw, a bridge and a port", inside, len(links))
+		t.Errorf("vpc-a has %d links, want lo, igw, a bridge and a port", len(links))
 	}
 	checkAlive(t, m, h)
 }

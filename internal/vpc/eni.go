@@ -11,6 +11,9 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
+// hostLoopback is where programs of the host listen, such as systemd-resolved and our front door.
+var hostLoopback = netip.MustParsePrefix("127.0.0.0/16")
+
 // maxLocal limits the addresses that are noted in a link's alias (see eniNote).
 const maxLocal = 4
 
@@ -20,11 +23,12 @@ type ENI struct {
 	ID, VPC, Subnet string
 	// MAC is the hardware address of eth0. Nil: derived from the ID.
 	MAC net.HardwareAddr
-	// Addr is the primary private IPv4 address, in the subnet's range.
+	// Addr is the primary private IPv4 address, in the subnet's range but for its first four
+	// addresses and the last, which AWS reserves.
 	Addr netip.Addr
 	// Public is the address under which the host and the world reach the interface, 1:1, if the
-	// subnet is public and the VPC has an internet gateway. Loopback addresses (127.0.0.0/8) are
-	// reached from the host only. Zero: none.
+	// subnet is public and the VPC has an internet gateway. Loopback addresses (127.0.0.0/8
+	// without 127.0.0.0/16) are reached from the host only. Zero: none.
 	Public netip.Addr
 	// Local are further addresses that answer inside the namespace only, at most 4, such as the
 	// task metadata endpoint's 169.254.170.2.
@@ -42,6 +46,10 @@ func (e ENI) validate() error {
 	}
 	if len(e.MAC) != 0 && (len(e.MAC) != 6 || e.MAC[0]&1 != 0) {
 		return fmt.Errorf("%s is not the hardware address of one interface", e.MAC)
+	}
+	if hostLoopback.Contains(e.Public) {
+		return fmt.Errorf("public address %s: %s is for the host's own programs",
+			e.Public, hostLoopback)
 	}
 	return eniNote{Addr: e.Addr, Public: e.Public, Local: e.Local}.check()
 }
@@ -88,8 +96,8 @@ func (h *Host) ensureENI(ctx context.Context, e ENI) error {
 	if s == nil || s.vpc.id != e.VPC {
 		return fmt.Errorf("subnet %s in VPC %s: %w", e.Subnet, e.VPC, ErrNotFound)
 	}
-	if !s.cidr.Contains(e.Addr) {
-		return fmt.Errorf("%s is not in the subnet's range %s", e.Addr, s.cidr)
+	if !s.offers(e.Addr) {
+		return fmt.Errorf("%s is not one of the subnet's addresses %s", e.Addr, s.cidr)
 	}
 	if err := h.checkFree(e, s.vpc); err != nil {
 		return err

@@ -26,6 +26,7 @@ func TestBadRequests(t *testing.T) {
 		change(&e)
 		return h.EnsureENI(t.Context(), e)
 	}
+	missing := ErrNotFound
 	vpc := func(v VPC) error { return h.EnsureVPC(t.Context(), v) }
 	subnet := func(s Subnet) error { return h.EnsureSubnet(t.Context(), s) }
 	for name, c := range map[string]struct{ err, is error }{
@@ -34,8 +35,8 @@ func TestBadRequests(t *testing.T) {
 		"no address":          {but(func(e *ENI) { e.Addr = netip.Addr{} }), nil},
 		"IPv6 address":        {but(func(e *ENI) { e.Addr = addr("::1") }), nil},
 		"IPv6 public address": {but(func(e *ENI) { e.Public = addr("::1") }), nil},
-		"unknown subnet":      {but(func(e *ENI) { e.Subnet = "sub-x" }), ErrNotFound},
-		"other VPC":           {but(func(e *ENI) { e.VPC = "vpc-x" }), ErrNotFound},
+		"unknown subnet":      {but(func(e *ENI) { e.Subnet = "sub-x" }), missing},
+		"other VPC":           {but(func(e *ENI) { e.VPC = "vpc-x" }), missing},
 		"multicast MAC":       {but(func(e *ENI) { e.MAC = net.HardwareAddr{1, 2, 3, 4, 5, 6} }), nil},
 		"path as id":          {but(func(e *ENI) { e.ID = "../x" }), nil},
 		"many local":          {but(func(e *ENI) { e.Local = make([]netip.Addr, maxLocal+1) }), nil},
@@ -43,7 +44,11 @@ func TestBadRequests(t *testing.T) {
 		"VPC of IPv6":         {vpc(VPC{"vpc-b", prefixes("fd00::/16"), false}), nil},
 		"tiny subnet":         {subnet(Subnet{"sub-x", "vpc-a", prefix("10.0.3.0/29"), true}), nil},
 		"host bits":           {subnet(Subnet{"sub-x", "vpc-a", prefix("10.0.3.1/24"), true}), nil},
-		"subnet without VPC":  {subnet(Subnet{"sub-x", "vpc-x", prefix("10.0.3.0/24"), true}), ErrNotFound},
+		"subnet without VPC":  {subnet(Subnet{"sub-x", "vpc-x", prefix("10.0.3.0/24"), true}), missing},
+		"router's address":    {but(func(e *ENI) { e.Addr = addr("10.0.1.1") }), nil},
+		"reserved address":    {but(func(e *ENI) { e.Addr = addr("10.0.1.3") }), nil},
+		"broadcast address":   {but(func(e *ENI) { e.Addr = addr("10.0.1.255") }), nil},
+		"the host's loopback": {but(func(e *ENI) { e.Public = addr("127.0.0.1") }), nil},
 	} {
 		if c.err == nil || c.is != nil && !errors.Is(c.err, c.is) {
 			t.Errorf("%s: %v, want %v", name, c.err, c.is)

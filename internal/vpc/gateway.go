@@ -22,18 +22,13 @@ type uplink struct {
 	transit netip.Addr // of the VPC's end
 }
 
-// connect makes the internet gateway of a VPC. Both ends know each other's hardware address, so that
-// no ARP is spoken between them.
+// connect makes the internet gateway of a VPC.
 func (h *Host) connect(ctx context.Context, n *network) error {
 	if err := h.claimTransit(); err != nil {
 		return err
 	}
-	name := h.uplinkName(n.id)
-	hostMAC, vpcMAC := hardwareAddr(name), hardwareAddr(n.id)
-	near, far, made, err := wire{
-		near: h.host, nearName: name, nearMAC: hostMAC,
-		far: n.ns, farName: gatewayLink, farMAC: vpcMAC,
-	}.ensure()
+	w := h.uplinkWire(n)
+	near, far, made, err := w.ensure()
 	if err != nil {
 		return err
 	}
@@ -48,23 +43,34 @@ func (h *Host) connect(ctx context.Context, n *network) error {
 		return err
 	}
 	n.uplink = &up
-	err = setUpEnd(h.host.link, near, h.transit.hostAddr(), up.transit, vpcMAC)
-	if err == nil {
-		err = setUpEnd(n.ns.link, far, up.transit, h.transit.hostAddr(), hostMAC)
-	}
-	if err == nil {
-		err = setRoute(n.ns.link, far, prefixOf(nil), h.transit.hostAddr())
-	}
-	if err == nil {
-		err = awaitCarrier(ctx, n.ns.link, far.Attrs().Index)
-	}
-	if err == nil {
-		err = awaitCarrier(ctx, h.host.link, near.Attrs().Index)
-	}
-	if err != nil {
+	own := h.transit.hostAddr()
+	if err := setUpEnd(h.host.link, near, own, up.transit, w.farMAC); err != nil {
 		return err
 	}
-	return h.inHost(sysctl{name: "net/ipv4/conf/" + name + "/route_localnet", value: "1"}.set)
+	if err := setUpEnd(n.ns.link, far, up.transit, own, w.nearMAC); err != nil {
+		return err
+	}
+	if err := setRoute(n.ns.link, far, prefixOf(nil), own); err != nil {
+		return err
+	}
+	localnet := sysctl{name: "net/ipv4/conf/" + w.nearName + "/route_localnet", value: "1"}
+	if err := h.inHost(localnet.set); err != nil {
+		return err
+	}
+	if err := awaitCarrier(ctx, h.host.link, near.Attrs().Index); err != nil {
+		return err
+	}
+	return awaitCarrier(ctx, n.ns.link, far.Attrs().Index)
+}
+
+// uplinkWire is the pair between the host and a VPC. Both ends know each other's hardware address,
+// so that no ARP is spoken between them.
+func (h *Host) uplinkWire(n *network) wire {
+	name := h.uplinkName(n.id)
+	return wire{
+		near: h.host, nearName: name, nearMAC: hardwareAddr(name),
+		far: n.ns, farName: gatewayLink, farMAC: hardwareAddr(n.id),
+	}
 }
 
 func (h *Host) uplinkTransit(n *network) (netip.Addr, error) {

@@ -40,6 +40,12 @@ const (
 	worldAddr = "192.0.2.2"
 )
 
+// machineSysctls are as strict as distributions are.
+var machineSysctls = []sysctl{
+	{name: "net/ipv4/conf/all/rp_filter", value: "1"},
+	{name: "net/ipv4/conf/default/rp_filter", value: "1"},
+}
+
 func newMachine(t testing.TB) *machine {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -55,7 +61,7 @@ func newMachine(t testing.TB) *machine {
 	for _, name := range []string{"host", "world"} {
 		path := filepath.Join(t.TempDir(), name)
 		t.Cleanup(func() { removeNamespace(path) })
-		if err := m.doors.ensure(door{id: name}, path, nil); err != nil {
+		if err := m.doors.ensure(door{id: name}, path, machineSysctls); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -279,7 +285,7 @@ func TestOpenRefusesBadConfig(t *testing.T) {
 		"long name":      {Dir: t.TempDir(), Name: "abcde"},
 		"odd name":       {Dir: t.TempDir(), Name: "a/b"},
 		"small range":    {Dir: t.TempDir(), Name: "a", TransitRange: prefix("198.18.0.0/24")},
-		"host bits":      {Dir: t.TempDir(), Name: "a", TransitRange: netip.MustParsePrefix("198.18.0.1/15")},
+		"host bits":      {Dir: t.TempDir(), Name: "a", TransitRange: prefix("198.18.0.1/15")},
 		"IPv6 range":     {Dir: t.TempDir(), Name: "a", TransitRange: prefix("fd00::/8")},
 		"lost namespace": {Dir: t.TempDir(), Name: "a", HostNamespace: "/nowhere"},
 	} {
@@ -380,7 +386,10 @@ func TestPublicAddressMoves(t *testing.T) {
 	h := m.open(m.config())
 	testNetwork(t, h, "vpc-a")
 	testNetwork(t, h, "vpc-b")
-	one := ENI{ID: "one", VPC: "vpc-a", Subnet: "vpc-a-pub", Addr: addr("10.0.1.5"), Public: addr("127.9.8.7")}
+	one := ENI{
+		ID: "one", VPC: "vpc-a", Subnet: "vpc-a-pub", Addr: addr("10.0.1.5"),
+		Public: addr("127.9.8.7"),
+	}
 	two := ENI{ID: "two", VPC: "vpc-b", Subnet: "vpc-b-pub", Addr: addr("10.0.1.5")}
 	testENI(t, h, one)
 	testENI(t, h, two)
@@ -394,6 +403,37 @@ func TestPublicAddressMoves(t *testing.T) {
 	one.Public = netip.Addr{}
 	must(t, h.EnsureENI(t.Context(), one), h.EnsureENI(t.Context(), two))
 	expect(t, "moved", m.ask("host", "127.9.8.7", dialTimeout), "two "+from)
+}
+
+// TestUDPFlowFollowsThePublicAddress keeps one socket, whose flow the kernel has seen, while the
+// address moves from one interface to another.
+func TestUDPFlowFollowsThePublicAddress(t *testing.T) {
+	m := newMachine(t)
+	h := m.open(m.config())
+	testNetwork(t, h, "vpc-a")
+	var client net.Conn
+	must(t, m.in("host", func() (err error) {
+		client, err = net.Dial("udp4", "127.9.8.7:53")
+		return err
+	}))
+	defer client.Close()
+	for i, id := range []string{"one", "two"} {
+		must(t, h.EnsureENI(t.Context(), ENI{
+			ID: id, VPC: "vpc-a", Subnet: "vpc-a-pub", Public: addr("127.9.8.7"),
+			Addr: netip.AddrFrom4([4]byte{10, 0, 1, byte(5 + i)}),
+		}))
+		server, err := h.ListenPacket(t.Context(), id, "udp4", ":53")
+		must(t, err)
+		defer server.Close()
+		must(t, server.SetDeadline(time.Now().Add(dialTimeout)))
+		_, err = client.Write([]byte(id))
+		must(t, err)
+		buf := make([]byte, 64)
+		n, _, err := server.ReadFrom(buf)
+		must(t, err)
+		expect(t, "received", string(buf[:n]), id)
+		must(t, h.DeleteENI(t.Context(), id))
+	}
 }
 
 func TestWorld(t *testing.T) {
@@ -420,17 +460,19 @@ func TestWorld(t *testing.T) {
 		e.VPC = "vpc-a"
 		testENI(t, h, e)
 	}
-	expect(t, "out by the host's address", ask(t, h, "loopback", worldAddr, dialTimeout), "world "+hostAddr)
-	expect(t, "out by its own address", ask(t, h, "public", worldAddr, dialTimeout), "world 192.0.2.50")
+	expect(t, "out by the host's address",
+		ask(t, h, "loopback", worldAddr, dialTimeout), "world "+hostAddr)
+	expect(t, "out by its own address",
+		ask(t, h, "public", worldAddr, dialTimeout), "world 192.0.2.50")
 	expect(t, "out without an address", ask(t, h, "none", worldAddr, silentTimeout), "")
 	expect(t, "out of a private subnet", ask(t, h, "private", worldAddr, silentTimeout), "")
 
 	expect(t, "in from the world", m.ask("world", "192.0.2.50", dialTimeout), "public "+worldAddr)
 	expect(t, "in from the host", m.ask("host", "192.0.2.50", dialTimeout), "public 192.0.2.50")
+	transit := h.enis["loopback"].note.Transit.String()
 	expect(t, "from the VPC by the public address",
-		ask(t, h, "loopback", "192.0.2.50", dialTimeout), "public "+h.enis["loopback"].note.Transit.String())
-	expect(t, "past the public address",
-		ask(t, h, "public", h.enis["loopback"].note.Transit.String(), silentTimeout), "")
+		ask(t, h, "loopback", "192.0.2.50", dialTimeout), "public "+transit)
+	expect(t, "past the public address", ask(t, h, "public", transit, silentTimeout), "")
 }
 
 func TestUDPThroughThePublicAddress(t *testing.T) {

@@ -18,6 +18,15 @@ type segment struct {
 	public bool
 }
 
+// offers says whether an interface may have an address: AWS reserves the first four addresses of a
+// subnet and the last. https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
+func (s *segment) offers(a netip.Addr) bool {
+	const reserved = 4
+	size := uint32(1) << (32 - s.cidr.Bits())
+	return s.cidr.Contains(a) &&
+		!a.Less(offset(s.cidr, reserved)) && a.Less(offset(s.cidr, size-1))
+}
+
 // Subnet is a bridge in the namespace of its VPC; the bridge has the subnet's address 1 (router)
 // and 2 (reserved for DNS).
 type Subnet struct {

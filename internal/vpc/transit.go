@@ -160,7 +160,8 @@ func busyPrefixes(link *netlink.Handle) ([]netip.Prefix, error) {
 	return busy, nil
 }
 
-// releaseTransit gives the block back once nothing uses it.
+// releaseTransit gives the block back once nothing uses it. The table goes last: as long as it is
+// there, a process that starts will find it and finish.
 func (h *Host) releaseTransit() error {
 	if !h.transit.block.IsValid() {
 		return nil
@@ -170,11 +171,14 @@ func (h *Host) releaseTransit() error {
 			return nil
 		}
 	}
+	if err := h.restoreForwarding(); err != nil {
+		return err
+	}
 	if err := h.transit.table.remove(); err != nil {
 		return err
 	}
 	h.transit = transit{}
-	return h.restoreForwarding()
+	return nil
 }
 
 // nextTransit finds a free address. It goes round the block, so that an address rests long before
@@ -236,7 +240,8 @@ func (h *Host) restoreForwarding() error {
 		return fmt.Errorf("list nftables tables: %w", err)
 	}
 	for _, t := range tables {
-		if strings.HasPrefix(t.Name, transitTablePrefix) {
+		ours := t.Name == transitTable(h.transit.block)
+		if strings.HasPrefix(t.Name, transitTablePrefix) && !ours {
 			return remove(h.forwardMark())
 		}
 	}
