@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"fairlead/internal/api/ecs"
 	"fairlead/internal/aws"
+	"fairlead/internal/node/metadata"
 	"fairlead/internal/row"
 	"fairlead/internal/runtime"
 )
@@ -28,6 +32,10 @@ type Containers struct {
 	probes   map[int]*probe
 	tails    map[int]*tail
 	deadline map[int]time.Time // when a container that was told to stop is killed
+
+	metadata   *http.Server                  // nil until the namespace is there
+	published  atomic.Pointer[metadata.Task] // what the endpoint's readers see
+	background sync.WaitGroup
 }
 
 // Open returns the handle of a task; def is its task definition. wake is called, from any goroutine,
@@ -40,6 +48,7 @@ func (n *Node) Open(task row.Task, def ecs.TaskDefinition, wake func()) *Contain
 		probes: map[int]*probe{}, tails: map[int]*tail{}, deadline: map[int]time.Time{},
 	}
 	t.states = t.initialStates()
+	t.publish()
 	return t
 }
 
@@ -60,11 +69,6 @@ func (t *Containers) initialStates() []row.TaskContainer {
 		states[i].HealthStatus = unknown
 	}
 	return states
-}
-
-// SetNetwork tells the handle which interface the task got.
-func (t *Containers) SetNetwork(eni string, attachment *row.TaskAttachment) {
-	t.task.ENI, t.task.Attachment = eni, attachment
 }
 
 // States returns what is known of each container, in the order of the task definition.
@@ -94,6 +98,7 @@ func (t *Containers) Pull(ctx context.Context) error {
 // have finished; the time, if not zero, is when to look again without being woken. An error that is
 // a *runtime.Failure will not go away.
 func (t *Containers) Run(ctx context.Context) (up bool, next time.Time, err error) {
+	defer t.publish()
 	cfg := t.node.cfg
 	group := runtime.Group{ID: t.task.ID, CPU: size(t.task.CPU), Memory: size(t.task.Memory)}
 	if err := cfg.Runtime.EnsureGroup(ctx, group); err != nil {
@@ -159,6 +164,8 @@ func (t *Containers) failed(i int, err error) error {
 
 // Observe brings States up to date with the runtime and performs restart policies.
 func (t *Containers) Observe(ctx context.Context) error {
+	t.serveMetadata()
+	defer t.publish()
 	for i := range t.all {
 		if err := t.observe(ctx, i); err != nil {
 			return err
@@ -296,6 +303,9 @@ func (t *Containers) stop(ctx context.Context, i int) (time.Time, error) {
 // task's files go too.
 func (t *Containers) Remove(ctx context.Context) error {
 	t.finishLogs(ctx)
+	if t.metadata != nil {
+		t.metadata.Close()
+	}
 	for _, s := range t.states {
 		if err := t.node.cfg.Runtime.Delete(ctx, s.RuntimeID); err != nil {
 			return fmt.Errorf("delete container %s: %w", s.Name, err)
@@ -319,4 +329,8 @@ func (t *Containers) Close() {
 	for i := range t.tails {
 		<-t.tails[i].done
 	}
+	if t.metadata != nil {
+		t.metadata.Close()
+	}
+	t.background.Wait()
 }

@@ -15,8 +15,10 @@ package node
 import (
 	"context"
 	"log/slog"
+	"net"
 	"time"
 
+	"fairlead/internal/node/metadata"
 	"fairlead/internal/row"
 	"fairlead/internal/runtime"
 )
@@ -29,8 +31,13 @@ type Config struct {
 	NetNS   func(eni string) string // path of a network interface's namespace
 	// Nameservers go into the containers' resolv.conf.
 	Nameservers []string
-	Logger      *slog.Logger
-	Now         func() time.Time
+	// ListenMetadata opens the task metadata endpoint in the namespace of a network interface;
+	// nil serves none.
+	ListenMetadata func(eni string) (net.Listener, error)
+	// AssumeRole returns keys of a task role, which are valid for a while; nil gives none.
+	AssumeRole func(ctx context.Context, scope row.Scope, roleARN, session string) (metadata.Credentials, error)
+	Logger     *slog.Logger
+	Now        func() time.Time
 }
 
 // LogSink is CloudWatch Logs as the awslogs driver sees it.

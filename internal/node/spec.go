@@ -25,7 +25,7 @@ func (t *Containers) spec(c container, restarts int) runtime.Container {
 		Labels:            t.labels(c),
 		EntryPoint:        c.EntryPoint,
 		Command:           c.Command,
-		Env:               t.env(c),
+		Env:               t.env(c, restarts),
 		User:              aws.Val(c.User),
 		WorkDir:           aws.Val(c.WorkingDirectory),
 		Hostname:          t.hostname(),
@@ -90,13 +90,14 @@ func (t *Containers) labels(c container) map[string]string {
 }
 
 // env is the definition's environment after what ECS injects, so that the definition wins.
-func (t *Containers) env(c container) []string {
+func (t *Containers) env(c container, restarts int) []string {
 	env := []string{
 		"AWS_EXECUTION_ENV=AWS_ECS_FARGATE",
 		"AWS_REGION=" + t.task.Region,
 		"AWS_DEFAULT_REGION=" + t.task.Region,
 		"HOSTNAME=" + t.hostname(),
 	}
+	env = append(env, t.metadataEnv(c.runtimeID(t.task.ID, restarts))...)
 	for _, kv := range c.Environment {
 		env = append(env, aws.Val(kv.Name)+"="+aws.Val(kv.Value))
 	}
