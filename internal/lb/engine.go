@@ -1,9 +1,18 @@
 package lb
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Network opens sockets inside named networks: a network namespace, usually. The empty node is the
@@ -42,46 +51,218 @@ func (e *BindError) Unwrap() error { return e.Err }
 
 // Engine serves tables. All methods may be called from any goroutine.
 type Engine struct {
-	*engine
+	log        *slog.Logger
+	network    Network
+	accessLog  func([]AccessRecord)
+	start      time.Time // the zero of all durations within
+	loops      []*loop
+	running    sync.WaitGroup
+	maxClients int // per loop
+	sealer     sealer
+	warn       warnings
+
+	batches        chan *recordBatch
+	logging        sync.WaitGroup
+	droppedRecords atomic.Uint64
+
+	mu       sync.Mutex // guards what follows; loops never take it
+	live     *live
+	targets  map[identity]*target
+	bindings map[bindKey]*binding
+	watches  map[*target]*watch
+	watchers map[chan struct{}]struct{}
+	probing  sync.WaitGroup
+	closed   bool
+}
+
+// binding is an address that is open.
+type binding struct {
+	bind Bind // as the table has it
+	addr netip.AddrPort
 }
 
 // New starts an engine with an empty table. The caller ends it with Shutdown or Close.
 func New(cfg Config) (*Engine, error) {
-	e, err := newEngine(cfg)
-	if err != nil {
+	e := &Engine{
+		log: cmp.Or(cfg.Logger, slog.Default()), network: cfg.Network, accessLog: cfg.AccessLog,
+		start: time.Now(), live: emptyLive(), targets: map[identity]*target{},
+		bindings: map[bindKey]*binding{}, watches: map[*target]*watch{},
+		watchers: map[chan struct{}]struct{}{}, batches: make(chan *recordBatch, recordQueue),
+	}
+	if e.network == nil {
+		e.network = hostNetwork{}
+	}
+	var err error
+	if e.sealer, err = newSealer(); err != nil {
 		return nil, fmt.Errorf("start load balancer engine: %w", err)
 	}
-	return &Engine{e}, nil
+	n := cmp.Or(cfg.Loops, runtime.GOMAXPROCS(0))
+	e.maxClients = clientLimit() / n
+	for id := range n {
+		l, err := newLoop(e, id)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("start load balancer engine: %w", err), e.Close())
+		}
+		e.loops = append(e.loops, l)
+		e.running.Go(l.run)
+	}
+	e.logging.Go(e.passRecords)
+	return e, nil
 }
 
-// Swap makes t the table for all requests that begin from now on, opens the addresses that are new
-// and closes those that are gone. Addresses that cannot be opened are reported, as *BindError
-// joined with errors.Join, and tried again by the next Swap; everything else takes effect
-// nevertheless.
-func (e *Engine) Swap(t *Table) error { return e.swap(t) }
+// clientLimit is how many client connections the process can hold: two thirds of its file
+// descriptors, for an active one needs a second to its target.
+func clientLimit() int {
+	const reserve = 256
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return 1 << 16
+	}
+	return int(max(lim.Cur, reserve*2)-reserve) * 2 / 3
+}
+
+// passRecords hands batches of records to the receiver until the engine is closed.
+func (e *Engine) passRecords() {
+	for b := range e.batches {
+		e.accessLog(b.records)
+	}
+}
+
+func (e *Engine) newBatch() *recordBatch {
+	return &recordBatch{records: make([]AccessRecord, 0, recordsPerBatch)}
+}
+
+// onLoops runs f on every loop and waits for all of them.
+func (e *Engine) onLoops(f func(*loop)) {
+	var wg sync.WaitGroup
+	for _, l := range e.loops {
+		wg.Add(1)
+		l.poll.Post(func() {
+			defer wg.Done()
+			l.tick()
+			f(l)
+		})
+	}
+	wg.Wait()
+}
 
 // Bound returns the addresses on which a listener accepts connections, in the order of its Binds,
 // with the real ports where the table said 0. Addresses that could not be opened are left out.
-func (e *Engine) Bound(listener string) []Bind { return e.bound(listener) }
-
-// Health returns the health of every target of the table.
-func (e *Engine) Health() []TargetHealth { return e.health() }
-
-// WatchHealth returns a channel that receives a value whenever something in Health may have
-// changed since the last receive. Changes that come faster than the receiver reads are merged.
-// The channel is closed when ctx ends.
-func (e *Engine) WatchHealth(ctx context.Context) <-chan struct{} { return e.watchHealth(ctx) }
+func (e *Engine) Bound(listener string) []Bind {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []Bind
+	for _, l := range e.live.table.listeners {
+		if l.ID != listener {
+			continue
+		}
+		for i, b := range l.Binds {
+			if open := e.bindings[keyOf(l, i, b)]; open != nil {
+				b.Addr = open.addr
+				out = append(out, b)
+			}
+		}
+	}
+	return out
+}
 
 // Outstanding returns the number of requests in flight at a target, over all loops; a tunnel
-// (WebSocket) is one. It also counts for targets that draining or removal keeps from new requests.
-func (e *Engine) Outstanding(k TargetKey) int { return e.outstanding(k) }
+// (WebSocket) is one. It also counts for targets that draining keeps from new requests.
+func (e *Engine) Outstanding(k TargetKey) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := 0
+	for id, t := range e.targets {
+		if id.key == k {
+			n += int(t.outstanding.Load())
+		}
+	}
+	return n
+}
 
 // Stats returns the counters since the start of the engine.
-func (e *Engine) Stats() Stats { return e.stats() }
+func (e *Engine) Stats() Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	sum := Stats{LoadBalancers: map[string]LoadBalancerStats{}, Groups: map[string]GroupStats{},
+		DroppedRecords: e.droppedRecords.Load()}
+	if e.closed {
+		for _, l := range e.loops {
+			l.counters.addTo(&sum) // the loops have ended
+		}
+		return sum
+	}
+	var adding sync.Mutex
+	e.onLoops(func(l *loop) {
+		adding.Lock()
+		defer adding.Unlock()
+		l.counters.addTo(&sum)
+	})
+	return sum
+}
+
+// drainPoll is how often Shutdown looks whether requests are still in flight.
+const drainPoll = 10 * time.Millisecond
 
 // Shutdown stops accepting, lets requests in flight finish and closes idle connections. When ctx
 // ends first, what is left is cut and the error of ctx is returned. The engine is closed afterwards.
-func (e *Engine) Shutdown(ctx context.Context) error { return e.shutdown(ctx) }
+func (e *Engine) Shutdown(ctx context.Context) error {
+	tick := time.NewTicker(drainPoll)
+	defer tick.Stop()
+	for e.drain() > 0 {
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("drain load balancer: %w", ctx.Err()), e.Close())
+		case <-tick.C:
+		}
+	}
+	return e.Close()
+}
 
-// Close ends everything at once and waits for the loops.
-func (e *Engine) Close() error { return e.close() }
+// drain has the loops stop accepting and returns how many connections are left.
+func (e *Engine) drain() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return 0
+	}
+	var left atomic.Int64
+	e.onLoops(func(l *loop) { left.Add(int64(l.drain())) })
+	return int(left.Load())
+}
+
+// Close ends everything at once and waits for the loops, the probes and the last log records.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	for _, w := range e.watches {
+		w.stop()
+	}
+	e.mu.Unlock()
+	for _, l := range e.loops {
+		l.stopping.Store(true)
+		l.poll.Post(func() {})
+	}
+	e.running.Wait()
+	e.probing.Wait()
+	close(e.batches)
+	e.logging.Wait()
+	return nil
+}
+
+// warnings keeps a loop that fails again and again from filling the log.
+type warnings struct{ last atomic.Int64 }
+
+// warnEvery is the least time between two warnings.
+const warnEvery = 5 * time.Second
+
+func (w *warnings) warn(log *slog.Logger, what string, err error) {
+	now, last := time.Now().UnixNano(), w.last.Load()
+	if now-last > int64(warnEvery) && w.last.CompareAndSwap(last, now) {
+		log.Warn(what, "error", err)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"net/netip"
 	"time"
+
+	"fairlead/internal/lb/match"
 )
 
 // TableSpec is the whole wanted state of the data plane. [Compile] checks it and prepares it for
@@ -140,30 +142,21 @@ type Rule struct {
 	Actions    []Action
 }
 
-// ConditionField names what a condition looks at.
-type ConditionField string
+// Condition is one condition of a rule, see package match.
+type Condition = match.Condition
+
+// QueryPair is one value of a query-string condition. An empty Key means any key.
+type QueryPair = match.QueryPair
 
 // The fields of rule conditions.
 const (
-	HostHeader        ConditionField = "host-header"
-	PathPattern       ConditionField = "path-pattern"
-	HTTPHeader        ConditionField = "http-header"
-	QueryString       ConditionField = "query-string"
-	HTTPRequestMethod ConditionField = "http-request-method"
-	SourceIP          ConditionField = "source-ip"
+	HostHeader        = match.HostHeader
+	PathPattern       = match.PathPattern
+	HTTPHeader        = match.HTTPHeader
+	QueryString       = match.QueryString
+	HTTPRequestMethod = match.HTTPRequestMethod
+	SourceIP          = match.SourceIP
 )
-
-// Condition is met when any of its values (or regular expressions) matches.
-type Condition struct {
-	Field      ConditionField
-	HeaderName string        // http-header only
-	Values     []string      // patterns, methods or CIDRs; not for query-string
-	Regex      []string      // host-header, path-pattern, http-header
-	Query      []QueryPair // query-string only
-}
-
-// QueryPair is one value of a query-string condition. An empty Key means any key.
-type QueryPair struct{ Key, Value string }
 
 // ActionType names what an action does.
 type ActionType string

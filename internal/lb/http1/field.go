@@ -161,3 +161,15 @@ func IsToken(b []byte) bool {
 	}
 	return len(b) > 0
 }
+
+// Nominated says whether a Connection field among fields names the given field, which makes it hop
+// by hop (RFC 9110, section 7.6.1).
+func Nominated(fields []Field, name []byte) bool {
+	found := false
+	for _, f := range fields {
+		if f.Kind == Connection {
+			tokens(f.Value, func(t []byte) { found = found || bytes.EqualFold(t, name) })
+		}
+	}
+	return found
+}

@@ -61,6 +61,7 @@ type Request struct {
 	Close   bool // the client wants the connection closed after the response
 	Expect  bool // the client waits for 100 Continue
 	Upgrade bool // the client offers to switch protocols
+	Named   bool // Connection names further fields that are hop by hop
 
 	Class  Class
 	Reason string // for Class, with the words of the access log
@@ -322,6 +323,8 @@ func (p *parser) connection(v []byte) {
 			p.keep = true
 		case EqualFold(t, "upgrade"):
 			p.upgrade = true
+		default:
+			p.req.Named = true
 		}
 	})
 }

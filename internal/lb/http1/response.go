@@ -8,14 +8,13 @@ const MaxResponseHead = 32 << 10
 
 // The errors of the response parser. All become 502.
 var (
-	errStatusLine   = &Error{502, "malformed status line of the target"}
-	errRespField    = &Error{502, "malformed header field of the target"}
-	errRespLong     = &Error{502, "response headers of the target longer than 32 KiB"}
-	errRespLength   = &Error{502, "malformed or contradictory Content-Length of the target"}
-	errRespCoding   = &Error{502, "transfer coding of the target other than chunked"}
-	errRespTwoWays  = &Error{502, "target sent Content-Length and Transfer-Encoding"}
-	errRespTooMany  = &Error{502, "too many header fields of the target"}
-	errRespSwitched = &Error{502, "target switched protocols unasked"}
+	errStatusLine  = &Error{502, "malformed status line of the target"}
+	errRespField   = &Error{502, "malformed header field of the target"}
+	errRespLong    = &Error{502, "response headers of the target longer than 32 KiB"}
+	errRespLength  = &Error{502, "malformed or contradictory Content-Length of the target"}
+	errRespCoding  = &Error{502, "transfer coding of the target other than chunked"}
+	errRespTwoWays = &Error{502, "target sent Content-Length and Transfer-Encoding"}
+	errRespTooMany = &Error{502, "too many header fields of the target"}
 )
 
 // Response is a parsed response head.
@@ -29,6 +28,7 @@ type Response struct {
 	Length  int64
 	Chunked bool
 	Close   bool // the target closes the connection after this response
+	Named   bool // Connection names further fields that are hop by hop
 }
 
 // UntilClose is the Length of a body that ends when the connection does.
@@ -139,6 +139,8 @@ func (p *respParser) field(r *Response, line []byte) error {
 		tokens(f.Value, func(t []byte) {
 			r.Close = r.Close || EqualFold(t, "close")
 			p.keep = p.keep || EqualFold(t, "keep-alive")
+			r.Named = r.Named || len(t) > 0 && !EqualFold(t, "close") &&
+				!EqualFold(t, "keep-alive") && !EqualFold(t, "upgrade")
 		})
 	}
 	if len(r.Fields) == MaxFields {

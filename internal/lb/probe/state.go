@@ -21,7 +21,9 @@ var (
 		"Target registration is in progress"}
 	Checking = Verdict{Initial, "Elb.InitialHealthChecking",
 		"Initial health checks in progress"}
-	Passing      = Verdict{State: Healthy}
+	Passing = Verdict{State: Healthy}
+	Failing = Verdict{Unhealthy, "Target.FailedHealthChecks", "Health checks failed"}
+
 	Deregistered = Verdict{Draining, "Target.DeregistrationInProgress",
 		"Target deregistration is in progress"}
 	NotInUse = Verdict{Unused, "Target.NotInUse",
@@ -39,8 +41,7 @@ type Result struct {
 var Success = Result{OK: true}
 
 // failed is the result of a probe without a usable answer.
-var failed = Result{Failure: Verdict{Unhealthy, "Target.FailedHealthChecks",
-	"Health checks failed"}}
+var failed = Result{Failure: Failing}
 
 // timedOut is the result of a probe without an answer in time.
 var timedOut = Result{Failure: Verdict{Unhealthy, "Target.Timeout", "Request timed out"}}

@@ -1,0 +1,199 @@
+package lb
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"fairlead/internal/lb/http1"
+	"fairlead/internal/lb/poll"
+)
+
+const (
+	// readSize is how much a loop reads at once. Its one buffer has room for that and for a head
+	// that was read before.
+	readSize = 64 << 10
+	// bufSize is the first size of an output buffer; a response head fits.
+	bufSize = 4 << 10
+	// keepBufs and keepBufSize bound the memory of buffers that wait for their next use.
+	keepBufs    = 256
+	keepBufSize = 64 << 10
+)
+
+// loop is one event loop: a goroutine that owns a set of connections and everything about them.
+// Its fields are touched by that goroutine only.
+type loop struct {
+	id     int
+	eng    *Engine
+	log    *slog.Logger
+	poll   *poll.Poller
+	wheel  poll.Wheel
+	start  time.Time     // of the engine; the zero of now
+	now    time.Duration // when the current event was taken up
+	date   dateCache
+	random *rand.ChaCha8
+
+	live      *live // the table for requests that begin now
+	acceptors map[bindKey]*acceptor
+	socks     map[*sock]struct{}
+	flights   map[*exchange]struct{}
+
+	rbuf     []byte   // what is read, by whatever connection is being read
+	bufs     [][]byte // output buffers without a connection
+	dirty    []*sock  // to flush after the current event
+	requeued []*sock  // to look at again after the current event
+	ended    []*exchange
+	spare    []*exchange
+
+	// Scratch space of parsers, valid during one event.
+	req  http1.Request
+	resp http1.Response
+
+	records  *recordBatch
+	counters *loopCounters
+	clients  int // client connections
+	draining bool
+	stopping atomic.Bool
+}
+
+func newLoop(e *Engine, id int) (*loop, error) {
+	p, err := poll.Open()
+	if err != nil {
+		return nil, fmt.Errorf("open event loop: %w", err)
+	}
+	var seed [32]byte
+	for i := range 4 {
+		for j, v := 0, rand.Uint64(); j < 8; j++ {
+			seed[i*8+j] = byte(v >> (8 * j))
+		}
+	}
+	return &loop{
+		id: id, eng: e, log: e.log, poll: p, start: e.start, live: emptyLive(),
+		random: rand.NewChaCha8(seed), rbuf: make([]byte, readSize+maxKept),
+		acceptors: map[bindKey]*acceptor{}, socks: map[*sock]struct{}{},
+		flights: map[*exchange]struct{}{}, counters: newLoopCounters(),
+	}, nil
+}
+
+// run serves until stopping is set.
+func (l *loop) run() {
+	after := l.settle
+	for !l.stopping.Load() {
+		l.tick()
+		l.wheel.Advance(l.now, after)
+		l.sendRecords()
+		if err := l.poll.Wait(l.timeout(), after); err != nil {
+			l.log.Error("event loop cannot wait", "loop", l.id, "error", err)
+			return
+		}
+	}
+	l.closeAll()
+}
+
+// timeout is how long the loop may sleep.
+func (l *loop) timeout() time.Duration {
+	d := l.wheel.Next(l.now)
+	if l.records != nil && (d < 0 || d > recordDelay) {
+		return recordDelay
+	}
+	return d
+}
+
+// tick takes the time. One look at the clock serves all that an event does.
+func (l *loop) tick() { l.now = time.Since(l.start) }
+
+// wall is the time of day of a moment.
+func (l *loop) wall(at time.Duration) time.Time { return l.start.Add(at) }
+
+// settle does what an event left to do: it looks again at connections that have more to do, and
+// sends what was written.
+func (l *loop) settle() {
+	for len(l.requeued) > 0 || len(l.dirty) > 0 || len(l.ended) > 0 {
+		if n := len(l.requeued); n > 0 {
+			s := l.requeued[n-1]
+			l.requeued = l.requeued[:n-1]
+			s.queued = false
+			if !s.closed {
+				l.guard(s)
+			}
+			continue
+		}
+		if n := len(l.dirty); n > 0 {
+			s := l.dirty[n-1]
+			l.dirty = l.dirty[:n-1]
+			if !s.closed {
+				s.flush()
+			}
+			continue
+		}
+		l.recycle()
+	}
+}
+
+// guard calls the owner of a socket. A panic in there costs that connection, and the exchange that
+// it takes part in, and nothing else.
+func (l *loop) guard(s *sock) {
+	defer func() {
+		if r := recover(); r != nil {
+			l.log.Error("connection failed by a defect", "panic", r, "stack", string(debug.Stack()))
+			s.owner.abandon()
+			s.reset()
+		}
+	}()
+	s.owner.onEvent()
+}
+
+func (l *loop) getBuf() []byte {
+	if n := len(l.bufs); n > 0 {
+		b := l.bufs[n-1]
+		l.bufs = l.bufs[:n-1]
+		return b
+	}
+	return make([]byte, 0, bufSize)
+}
+
+func (l *loop) putBuf(b []byte) {
+	if cap(b) <= keepBufSize && cap(b) > 0 && len(l.bufs) < keepBufs {
+		l.bufs = append(l.bufs, b[:0])
+	}
+}
+
+// dateCache formats the Date header once per second.
+type dateCache struct {
+	second int64
+	text   []byte
+}
+
+// httpTime is the format of the Date header (RFC 9110, section 5.6.7).
+const httpTime = "Mon, 02 Jan 2006 15:04:05 GMT"
+
+// dateNow returns the value of a Date header.
+func (l *loop) dateNow() []byte {
+	if s := int64(l.now / time.Second); s != l.date.second || l.date.text == nil {
+		l.date.second = s
+		l.date.text = l.wall(l.now).UTC().AppendFormat(l.date.text[:0], httpTime)
+	}
+	return l.date.text
+}
+
+// closeAll ends all connections; the requests in flight are logged.
+func (l *loop) closeAll() {
+	l.tick()
+	for ex := range l.flights {
+		ex.cut("load balancer is closed")
+	}
+	l.settle()
+	for s := range l.socks {
+		s.close()
+	}
+	for _, a := range l.acceptors {
+		a.close()
+	}
+	l.sendRecords()
+	if err := l.poll.Close(); err != nil {
+		l.log.Error("close event loop", "error", err)
+	}
+}

@@ -1,0 +1,154 @@
+package lb
+
+import (
+	"errors"
+	"net/netip"
+)
+
+var errClosed = errors.New("load balancer engine is closed")
+
+// Swap makes t the table for all requests that begin from now on, opens the addresses that are new
+// and closes those that are gone. Addresses that cannot be opened are reported, as *BindError
+// joined with errors.Join, and tried again by the next Swap; everything else takes effect
+// nevertheless.
+func (e *Engine) Swap(t *Table) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return errClosed
+	}
+	lv, removed := e.makeLive(t)
+	e.live = lv
+	e.watchTargets()
+	opened, err := e.openFronts(t)
+	e.onLoops(func(l *loop) {
+		l.apply(lv, removed)
+		for _, o := range opened {
+			l.listen(o, t.fronts[o.key])
+		}
+	})
+	for key := range e.bindings {
+		if t.fronts[key] == nil {
+			delete(e.bindings, key)
+		}
+	}
+	return err
+}
+
+// makeLive puts a table to work: targets that were there before are found again. It also returns
+// the targets that are in no table any more.
+func (e *Engine) makeLive(t *Table) (*live, map[*target]bool) {
+	lv := &live{table: t, targets: map[*target]bool{}}
+	before := e.targets
+	e.targets = map[identity]*target{}
+	for _, g := range t.groups {
+		lg := &liveGroup{group: g, turns: make([]uint32, len(e.loops))}
+		for i := range g.Targets {
+			spec := &g.Targets[i]
+			id := identityOf(g, spec)
+			tgt := before[id]
+			if tgt == nil {
+				tgt = &target{identity: id, pools: make([]pool, len(e.loops))}
+			}
+			tgt.zone = spec.Zone
+			tgt.gone.Store(spec.Draining)
+			e.targets[id] = tgt
+			lv.targets[tgt] = spec.Draining
+			if !spec.Draining {
+				lg.targets = append(lg.targets, tgt)
+			}
+		}
+		lv.groups = append(lv.groups, lg)
+	}
+	removed := map[*target]bool{}
+	for id, tgt := range before {
+		if e.targets[id] == nil {
+			tgt.gone.Store(true)
+			removed[tgt] = true
+		}
+	}
+	return lv, removed
+}
+
+// opening is an address that has just been opened: one socket per loop.
+type opening struct {
+	key  bindKey
+	addr netip.AddrPort
+	fds  []int
+}
+
+// openFronts opens the addresses of a table that are not open yet.
+func (e *Engine) openFronts(t *Table) (opened []opening, err error) {
+	var errs []error
+	for key, f := range t.fronts {
+		if e.bindings[key] != nil {
+			continue
+		}
+		fds, addr, err := openListeners(e.network, f.bind, len(e.loops))
+		if err != nil {
+			for _, l := range f.listeners {
+				errs = append(errs, &BindError{Listener: l.ID, Bind: f.bind, Err: err})
+			}
+			continue
+		}
+		e.bindings[key] = &binding{bind: f.bind, addr: addr}
+		opened = append(opened, opening{key: key, addr: addr, fds: fds})
+	}
+	return opened, errors.Join(errs...)
+}
+
+// listen begins to accept connections on an address.
+func (l *loop) listen(o opening, f *front) {
+	a, err := l.newAcceptor(o.fds[l.id], o.addr, f)
+	if err != nil {
+		l.log.Error("listen", "address", o.addr, "error", err)
+		return
+	}
+	l.acceptors[o.key] = a
+}
+
+// apply makes a table the loop's. Requests in flight go on with theirs, except those whose target
+// is not registered any more.
+func (l *loop) apply(lv *live, removed map[*target]bool) {
+	l.live = lv
+	for key, a := range l.acceptors {
+		a.front = lv.table.fronts[key]
+		if a.front == nil {
+			a.close()
+			delete(l.acceptors, key)
+		} else {
+			a.bind = a.front.bind
+		}
+	}
+	for ex := range l.flights {
+		if removed[ex.tgt] {
+			ex.cut("deregistration delay is over")
+		}
+	}
+	l.closeIdle(func(c *client) bool { return c.info.acc.front == nil })
+	for s := range l.socks {
+		if u, ok := s.owner.(*upConn); ok && u.pooled && u.tgt.gone.Load() {
+			u.end()
+		}
+	}
+}
+
+// closeIdle closes the connections that wait for a request and fit.
+func (l *loop) closeIdle(fits func(*client) bool) {
+	for s := range l.socks {
+		if c, ok := s.owner.(*client); ok && c.ex == nil && len(c.kept) == 0 && fits(c) {
+			c.end()
+		}
+	}
+}
+
+// drain stops accepting and closes what is idle; it returns how many client connections are left.
+func (l *loop) drain() int {
+	l.draining = true
+	for key, a := range l.acceptors {
+		a.close()
+		delete(l.acceptors, key)
+	}
+	l.closeIdle(func(*client) bool { return true })
+	return l.clients
+}

@@ -1,0 +1,392 @@
+package lb
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fairlead/internal/lb/http1"
+	"fairlead/internal/lb/poll"
+)
+
+const (
+	// connectTimeout bounds the connection to a target, and the TLS handshake with it, each
+	// (ALB guide, HTTP 504).
+	connectTimeout = 10 * time.Second
+	// poolIdle is how long a connection to a target waits for its next request.
+	poolIdle = 60 * time.Second
+	// poolSize is how many connections a loop keeps for a target.
+	poolSize = 1024
+)
+
+// upConn is an HTTP/1 connection to a target. It serves one request at a time.
+type upConn struct {
+	*sock
+	tgt   *target
+	grp   *liveGroup
+	ex    *exchange
+	timer poll.Timer
+	kept  []byte // the beginning of a response head
+
+	body    http1.Body // of the response, once its head has come
+	inBody  bool
+	closing bool // the target closes the connection after the response
+	chunked bool // the request body is sent in chunks
+	spoke   bool // something of a response has come
+	pooled  bool
+}
+
+// pool holds the idle connections of a loop to a target; the last one used is used first.
+type pool struct{ idle []*upConn }
+
+// upstreamFor finds or opens a connection for an exchange.
+func (l *loop) upstreamFor(ex *exchange, mayReuse bool) (up upstream, reused bool, err error) {
+	p := &ex.tgt.pools[l.id]
+	if n := len(p.idle); n > 0 && mayReuse {
+		u := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		u.pooled = false
+		u.ex = ex
+		l.wheel.Pause(&u.timer)
+		return u, true, nil
+	}
+	u, err := l.openUpstream(ex)
+	return u, false, err
+}
+
+func (l *loop) openUpstream(ex *exchange) (*upConn, error) {
+	g := ex.grp
+	fd, err := dial(l.eng.network, g.Node, g.Source, ex.tgt.addr)
+	if err != nil {
+		return nil, err
+	}
+	u := &upConn{tgt: ex.tgt, grp: g, ex: ex}
+	if u.sock, err = l.newSock(fd, u); err != nil {
+		return nil, err
+	}
+	u.opening = true
+	u.timer.H = u
+	l.wheel.Set(&u.timer, l.now+connectTimeout)
+	if g.Protocol == HTTPS {
+		u.startTLS(tls.Client, targetTLS)
+	}
+	return u, nil
+}
+
+// targetTLS is how targets are spoken to over TLS: like AWS, without validating certificates.
+var targetTLS = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10,
+	DynamicRecordSizingDisabled: true}
+
+// sendHead implements upstream.
+func (u *upConn) sendHead(ex *exchange) {
+	u.chunked = ex.chunked
+	u.spoke, u.inBody, u.closing = false, false, false
+	u.write(ex.head)
+}
+
+// sendBody implements upstream.
+func (u *upConn) sendBody(p []byte) {
+	if !u.chunked {
+		u.write(p)
+		return
+	}
+	u.out = http1.AppendChunkSize(u.buffer(), len(p))
+	u.write(p)
+	u.out = append(u.buffer(), "\r\n"...)
+}
+
+// sendEnd implements upstream.
+func (u *upConn) sendEnd(trailers []byte) {
+	if u.ex != nil && u.ex.tunnelled() {
+		u.finish()
+		return
+	}
+	if u.chunked {
+		b := append(u.buffer(), "0\r\n"...)
+		b = append(b, trailers...)
+		u.out = append(b, "\r\n"...)
+	}
+}
+
+// congested implements upstream.
+func (u *upConn) congested() bool { return u.sock.congested() }
+
+// wantBody implements upstream.
+func (u *upConn) wantBody() {
+	if u.readable || u.peerDone {
+		u.again()
+	}
+}
+
+// release implements upstream.
+func (u *upConn) release(reusable bool) {
+	u.ex = nil
+	l := u.loop
+	p := &u.tgt.pools[l.id]
+	if !reusable || u.closed || u.peerDone || u.broken || u.tgt.gone.Load() || l.draining ||
+		len(p.idle) >= poolSize {
+		u.end()
+		return
+	}
+	u.pooled = true
+	p.idle = append(p.idle, u)
+	l.wheel.Set(&u.timer, l.now+poolIdle)
+}
+
+// abort implements upstream.
+func (u *upConn) abort() {
+	u.ex = nil
+	u.end()
+}
+
+// end closes the connection.
+func (u *upConn) end() {
+	if u.closed {
+		return
+	}
+	if u.pooled {
+		u.pooled = false
+		p := &u.tgt.pools[u.loop.id]
+		for i, other := range p.idle {
+			if other == u {
+				p.idle = append(p.idle[:i], p.idle[i+1:]...)
+				break
+			}
+		}
+	}
+	u.loop.wheel.Stop(&u.timer)
+	if u.kept != nil {
+		u.loop.putBuf(u.kept)
+		u.kept = nil
+	}
+	u.close()
+}
+
+func (u *upConn) abandon() {
+	if ex := u.ex; ex != nil {
+		u.ex = nil
+		ex.up = nil
+		ex.cut("defect")
+	}
+	u.end()
+}
+
+// lose ends the connection and tells the exchange.
+func (u *upConn) lose(status int, detail string) {
+	ex := u.ex
+	u.ex = nil
+	u.end()
+	if ex != nil {
+		ex.upstreamLost(status, detail)
+	}
+}
+
+// Expired implements poll.Expirer.
+func (u *upConn) Expired() {
+	if u.ex != nil && (u.opening || u.tls != nil && !u.tls.ready) {
+		u.loop.counters.group(u.grp.ID).TargetConnectionErrorCount++
+		u.lose(504, "target did not accept the connection in time")
+		return
+	}
+	if u.pooled {
+		u.end()
+	}
+}
+
+// onEvent implements sockOwner.
+func (u *upConn) onEvent() {
+	if u.opening && !u.opened() {
+		return
+	}
+	if u.tls != nil && !u.tls.ready && !u.greeted() {
+		return
+	}
+	if u.ex == nil {
+		u.idleEvent()
+		return
+	}
+	if !u.congested() {
+		u.ex.roomUp()
+	}
+	u.pump()
+}
+
+// idleEvent deals with a pooled connection that says something: that it is over, mostly.
+func (u *upConn) idleEvent() {
+	if u.readable || u.peerDone || u.broken {
+		u.end()
+	}
+}
+
+// opened finishes the connection once the kernel has decided about it.
+func (u *upConn) opened() bool {
+	if !u.writable && !u.readable {
+		return false
+	}
+	n, err := unix.GetsockoptInt(int(u.fd), unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && n != 0 {
+		err = unix.Errno(n)
+	}
+	if err != nil {
+		status := 502
+		if errors.Is(err, unix.ETIMEDOUT) {
+			status = 504
+		}
+		u.loop.counters.group(u.grp.ID).TargetConnectionErrorCount++
+		u.lose(status, fmt.Sprintf("connect to target: %v", err))
+		return false
+	}
+	u.opening = false
+	if u.tls != nil {
+		u.loop.wheel.Set(&u.timer, u.loop.now+connectTimeout)
+	} else {
+		u.loop.wheel.Pause(&u.timer)
+		u.markDirty()
+	}
+	return true
+}
+
+// greeted goes on with the TLS handshake.
+func (u *upConn) greeted() bool {
+	done, err := u.tls.handshake()
+	if err != nil {
+		u.loop.counters.group(u.grp.ID).TargetTLSNegotiationErrorCount++
+		u.lose(502, fmt.Sprintf("TLS handshake with target: %v", err))
+		return false
+	}
+	if done {
+		u.loop.wheel.Pause(&u.timer)
+		u.markDirty()
+	}
+	return done
+}
+
+// pump reads the response as long as the client takes it.
+func (u *upConn) pump() {
+	for range readBudget {
+		if u.ex == nil || u.closed || u.inBody && u.ex.down.congested() {
+			return
+		}
+		buf := u.loop.rbuf
+		n := copy(buf, u.kept)
+		m, err := u.read(buf[n : n+readSize])
+		if err != nil {
+			u.inputEnded(err)
+			return
+		}
+		if u.kept != nil {
+			u.loop.putBuf(u.kept)
+			u.kept = nil
+		}
+		u.spoke = true
+		u.process(buf[:n+m])
+		if !u.readable {
+			return
+		}
+	}
+	if u.ex != nil {
+		u.again()
+	}
+}
+
+// inputEnded deals with the end of the target's stream, and with nothing to read.
+func (u *upConn) inputEnded(err error) {
+	ex := u.ex
+	switch {
+	case errors.Is(err, errAgain):
+		if u.broken {
+			u.lose(502, "target reset the connection")
+		}
+	case ex.tunnelled() && errors.Is(err, io.EOF):
+		ex.targetEOF()
+	case u.inBody && u.body.UntilClose() && errors.Is(err, io.EOF):
+		ex.bodyDownEnd(nil, false)
+	case u.inBody && errors.Is(err, io.EOF):
+		u.lose(502, "target closed the connection within the response body")
+	case u.spoke || ex.reused:
+		u.lose(502, "target closed the connection before the response was complete")
+	default:
+		u.lose(502, "target closed the connection without a response")
+	}
+}
+
+// process uses what the target has sent.
+func (u *upConn) process(buf []byte) {
+	for u.ex != nil && !u.closed {
+		if u.ex.tunnelled() {
+			if len(buf) > 0 {
+				u.ex.bodyDown(buf)
+			}
+			return
+		}
+		if !u.inBody {
+			n, ok := u.head(buf)
+			if !ok {
+				return
+			}
+			buf = buf[n:]
+			continue
+		}
+		if u.body.Done() {
+			u.ex.bodyDownEnd(u.body.Trailers(), len(buf) == 0 && !u.closing)
+			return
+		}
+		if len(buf) == 0 {
+			return
+		}
+		data, n, err := u.body.Next(buf)
+		if err != nil {
+			u.lose(502, fmt.Sprintf("response body of target: %v", err))
+			return
+		}
+		if buf = buf[n:]; len(data) > 0 {
+			u.ex.bodyDown(data)
+		}
+	}
+}
+
+// head parses the head of a response; ok is false if it is not complete or not good.
+func (u *upConn) head(buf []byte) (n int, ok bool) {
+	r := &u.loop.resp
+	n, err := http1.ParseResponse(buf, r, u.ex.isHead)
+	if errors.Is(err, http1.ErrIncomplete) {
+		if len(buf) > 0 {
+			u.kept = append(u.loop.getBuf(), buf...)
+		}
+		return 0, false
+	}
+	if err != nil {
+		u.lose(502, err.Error())
+		return 0, false
+	}
+	if r.Interim() {
+		return n, u.ex.responseHead(r, false)
+	}
+	u.closing = u.closing || r.Close
+	more := u.startBody(r)
+	return n, u.ex.responseHead(r, more)
+}
+
+// startBody prepares for the body of a response and says whether there is one.
+func (u *upConn) startBody(r *http1.Response) bool {
+	u.inBody = true
+	switch {
+	case r.Status == 101:
+		u.body.StartUntilClose()
+		return true
+	case u.ex.isHead || r.Status == 204 || r.Status == 304 || r.Length == 0:
+		u.body.StartSized(0)
+		return false
+	case r.Chunked:
+		u.body.StartChunked()
+	case r.Length > 0:
+		u.body.StartSized(r.Length)
+	default:
+		u.body.StartUntilClose()
+	}
+	return true
+}
