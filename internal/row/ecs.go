@@ -91,8 +91,8 @@ type Service struct {
 	CreatedAt time.Time `json:"createdAt"`
 	CreatedBy string    `json:"createdBy,omitempty"`
 
-	// Intent; writer: the service operations. Version counts their writes, so that the controller
-	// can tell that what it planned for still stands.
+	// Intent; writer: the service operations, and the service controller when it rolls Spec back.
+	// Version counts the writes, so that the controller can tell that its plan still stands.
 	Spec           ServiceSpec                     `json:"spec"`
 	DesiredCount   int                             `json:"desiredCount"`
 	Configuration  ecs.DeploymentConfiguration     `json:"configuration"`
@@ -264,6 +264,24 @@ func ServiceEventKey(service string, number int64) string {
 // ServiceEvents is the table of service events. A scan of service ARN and "|" gives one service's,
 // oldest first.
 var ServiceEvents = state.NewTable("ecs.event", ServiceEvent.Key)
+
+// ForgetService removes a service with all that is remembered of it but its tasks.
+func ForgetService(tx *state.Tx, arn string) {
+	Services.Delete(tx, arn)
+	Schedulings.Delete(tx, arn)
+	for e := range ServiceEvents.Scan(tx, arn+"|") {
+		ServiceEvents.Delete(tx, e.Key())
+	}
+	for d := range Deployments.Scan(tx, arn+"|") {
+		Deployments.Delete(tx, d.Key())
+	}
+	for d := range ServiceDeployments.By(tx, "service", arn) {
+		ServiceDeployments.Delete(tx, d.ARN)
+	}
+	for v := range ServiceRevisions.By(tx, "service", arn) {
+		ServiceRevisions.Delete(tx, v.ARN)
+	}
+}
 
 // AccountSetting is a setting of a principal, or the account's default for all principals.
 // Writer: the account setting operations.

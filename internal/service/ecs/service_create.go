@@ -48,7 +48,7 @@ func (s *Service) CreateService(
 				out.Service = new(describeService(tx, svc, true))
 				return err
 			}
-			forget(tx, old)
+			row.ForgetService(tx, old.ARN)
 		}
 		svc.Version = 1
 		row.Services.Put(tx, svc)
@@ -82,23 +82,6 @@ func sameIntent(a, b row.Service) bool {
 		a.Tags = b.Tags
 	}
 	return reflect.DeepEqual(a, b)
-}
-
-// forget removes what an INACTIVE service of the same name left.
-func forget(tx *state.Tx, old row.Service) {
-	row.Schedulings.Delete(tx, old.ARN)
-	for e := range row.ServiceEvents.Scan(tx, old.ARN+"|") {
-		row.ServiceEvents.Delete(tx, e.Key())
-	}
-	for d := range row.Deployments.Scan(tx, old.ARN+"|") {
-		row.Deployments.Delete(tx, d.Key())
-	}
-	for d := range row.ServiceDeployments.By(tx, "service", old.ARN) {
-		row.ServiceDeployments.Delete(tx, d.ARN)
-	}
-	for v := range row.ServiceRevisions.By(tx, "service", old.ARN) {
-		row.ServiceRevisions.Delete(tx, v.ARN)
-	}
 }
 
 // checkCreate checks what needs no look at the state.
