@@ -2,6 +2,7 @@ package containerd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"syscall"
@@ -139,15 +140,20 @@ func (e *Engine) Signal(ctx context.Context, id string, sig syscall.Signal) erro
 // Delete implements runtime.Containers. What depends on the container goes first, so that a
 // Delete that was interrupted finds the rest.
 func (e *Engine) Delete(ctx context.Context, id string) error {
-	container, err := e.client.LoadContainer(ctx, id)
-	if errdefs.IsNotFound(err) {
+	container, row, err := e.load(ctx, id)
+	if errors.Is(err, runtime.ErrNotFound) {
 		return e.deleteSandbox(ctx, id)
 	}
 	if err != nil {
-		return fmt.Errorf("delete container %s: %w", id, err)
+		return err
 	}
 	if err := e.deleteTask(ctx, container); err != nil {
 		return err
+	}
+	// Nothing is there unless the shim died before its container did.
+	left := e.containerCgroup(row.Labels[labelGroup], id)
+	if err := e.cgroups.Clear(ctx, left); err != nil {
+		return fmt.Errorf("delete container %s: %w", id, err)
 	}
 	if err := e.removeSnapshot(ctx, id); err != nil {
 		return err
