@@ -19,7 +19,10 @@ func declareCheck() ruleset {
 	return ruleset{
 		table: &nftables.Table{Name: "fairlead-check", Family: nftables.TableFamilyBridge},
 		sets: []*nftables.Set{
-			{Name: checkedSet, KeyType: nftables.TypeIFName},
+			{
+				Name: checkedSet, KeyType: nftables.TypeIFName,
+				KeyByteOrder: binaryutil.NativeEndian,
+			},
 			{
 				Name: boundSet, Concatenation: true,
 				KeyType: nftables.MustConcatSetType(nftables.TypeIFName, nftables.TypeIPAddr),

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -188,6 +189,61 @@ func TestSourceDestCheck(t *testing.T) {
 		expect(t, fmt.Sprintf("second address, check %t", check),
 			ask(t, h, "peer", "10.0.1.77", timeout), want)
 	}
+}
+
+// TestSourceDestCheckOneWay looks at each direction for itself. A forged datagram goes first, an
+// honest one second: the honest one is the first to arrive.
+func TestSourceDestCheckOneWay(t *testing.T) {
+	m := newMachine(t)
+	h := m.open(m.config())
+	testNetwork(t, h, "vpc-a")
+	second := prefix("10.0.1.77/32")
+	enis := []ENI{
+		{ID: "peer", Addr: addr("10.0.1.9")},
+		{ID: "checked", Addr: addr("10.0.1.5"), SourceDestCheck: true},
+	}
+	for _, e := range enis {
+		e.VPC, e.Subnet = "vpc-a", "vpc-a-pub"
+		must(t, h.EnsureENI(t.Context(), e))
+	}
+	must(t, h.Do("checked", func() error {
+		l, err := netlink.LinkByName("eth0")
+		return errors.Join(err, netlink.AddrReplace(l, &netlink.Addr{IPNet: ipNet(second)}))
+	}))
+	for _, c := range []struct{ from, forged, honest, to, forgedTo, honestTo string }{
+		{"checked", "10.0.1.77:0", "10.0.1.5:0", "peer", "10.0.1.9:53", "10.0.1.9:53"},
+		{"peer", "10.0.1.9:0", "10.0.1.9:0", "checked", "10.0.1.77:53", "10.0.1.5:53"},
+	} {
+		server, err := h.ListenPacket(t.Context(), c.to, "udp4", ":53")
+		must(t, err)
+		defer server.Close()
+		must(t, h.Do(c.from, func() error {
+			return errors.Join(
+				sendUDP(c.forged, c.forgedTo, "forged"), sendUDP(c.honest, c.honestTo, "honest"))
+		}))
+		expect(t, c.from+" to "+c.to, receive(t, server), "honest")
+	}
+}
+
+func sendUDP(from, to, text string) error {
+	c, err := net.DialUDP("udp4",
+		net.UDPAddrFromAddrPort(netip.MustParseAddrPort(from)),
+		net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to)))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Write([]byte(text))
+	return err
+}
+
+func receive(t *testing.T, c net.PacketConn) string {
+	t.Helper()
+	must(t, c.SetDeadline(time.Now().Add(dialTimeout)))
+	buf := make([]byte, 64)
+	n, _, err := c.ReadFrom(buf)
+	must(t, err)
+	return string(buf[:n])
 }
 
 // TestConcurrentEnsure asks for the same and for different things at once.

@@ -53,14 +53,21 @@ func (h *Host) connect(ctx context.Context, n *network) error {
 	if err := setRoute(n.ns.link, far, prefixOf(nil), own); err != nil {
 		return err
 	}
-	localnet := sysctl{name: "net/ipv4/conf/" + w.nearName + "/route_localnet", value: "1"}
-	if err := h.inHost(localnet.set); err != nil {
+	if err := h.setUplinkSysctls(w.nearName); err != nil {
 		return err
 	}
 	if err := awaitCarrier(ctx, h.host.link, near.Attrs().Index); err != nil {
 		return err
 	}
 	return awaitCarrier(ctx, n.ns.link, far.Attrs().Index)
+}
+
+func (h *Host) setUplinkSysctls(name string) error {
+	localnet := sysctl{name: "net/ipv4/conf/" + name + "/route_localnet", value: "1"}
+	noIPv6 := sysctl{
+		name: "net/ipv6/conf/" + name + "/disable_ipv6", value: "1", optional: true,
+	}
+	return h.inHost(func() error { return errors.Join(localnet.set(), noIPv6.set()) })
 }
 
 // uplinkWire is the pair between the host and a VPC. Both ends know each other's hardware address,
@@ -154,6 +161,7 @@ func (h *Host) syncVPC(n *network, routes hostRoutes, host contents) error {
 		}
 		inside.put(ingressMap, key(p.note.Transit), key(p.note.Addr))
 		inside.put(egressMap, key(p.note.Addr), key(p.note.Transit))
+		inside.put(memberSet, key(p.note.Addr), "")
 		host.put(ingressMap, key(p.note.Public), key(p.note.Transit))
 		if !p.note.Public.IsLoopback() {
 			host.put(egressMap, key(p.note.Transit), key(p.note.Public))

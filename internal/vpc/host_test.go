@@ -425,13 +425,9 @@ func TestUDPFlowFollowsThePublicAddress(t *testing.T) {
 		server, err := h.ListenPacket(t.Context(), id, "udp4", ":53")
 		must(t, err)
 		defer server.Close()
-		must(t, server.SetDeadline(time.Now().Add(dialTimeout)))
 		_, err = client.Write([]byte(id))
 		must(t, err)
-		buf := make([]byte, 64)
-		n, _, err := server.ReadFrom(buf)
-		must(t, err)
-		expect(t, "received", string(buf[:n]), id)
+		expect(t, "received", receive(t, server), id)
 		must(t, h.DeleteENI(t.Context(), id))
 	}
 }
@@ -473,6 +469,41 @@ func TestWorld(t *testing.T) {
 	expect(t, "from the VPC by the public address",
 		ask(t, h, "loopback", "192.0.2.50", dialTimeout), "public "+transit)
 	expect(t, "past the public address", ask(t, h, "public", transit, silentTimeout), "")
+}
+
+// TestPrivateAddressesStayInside sends from an interface without a public address first: the host
+// would pass it on, and the world must not see it.
+func TestPrivateAddressesStayInside(t *testing.T) {
+	m := newMachine(t)
+	h := m.open(m.config())
+	testNetwork(t, h, "vpc-a")
+	lenient := func(links ...string) func() error {
+		return func() error {
+			var errs []error
+			for _, l := range links {
+				s := sysctl{name: "net/ipv4/conf/" + l + "/rp_filter", value: "0"}
+				errs = append(errs, s.set())
+			}
+			return errors.Join(errs...)
+		}
+	}
+	must(t,
+		m.in("host", lenient("all", h.uplinkName("vpc-a"))), m.in("world", lenient("all", "eth0")))
+	var world net.PacketConn
+	must(t, m.in("world", func() (err error) {
+		world, err = net.ListenPacket("udp4", ":53")
+		return err
+	}))
+	defer world.Close()
+	for _, e := range []ENI{
+		{ID: "none", Addr: addr("10.0.1.5")},
+		{ID: "public", Addr: addr("10.0.1.6"), Public: addr("127.9.8.7")},
+	} {
+		e.VPC, e.Subnet = "vpc-a", "vpc-a-pub"
+		must(t, h.EnsureENI(t.Context(), e))
+		must(t, h.Do(e.ID, func() error { return sendUDP("0.0.0.0:0", worldAddr+":53", e.ID) }))
+	}
+	expect(t, "the first to arrive", receive(t, world), "public")
 }
 
 func TestUDPThroughThePublicAddress(t *testing.T) {

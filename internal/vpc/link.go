@@ -15,8 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mtu, in bytes, is that of the internet. AWS has 9001 inside a VPC; between veth pairs segmentation
-// is put off (GSO), so that larger packets would win little and risk black holes on the way out.
+// mtu, in bytes, is that of the internet. AWS has 9001 inside a VPC; between veth pairs
+// segmentation is put off (GSO), so that larger packets would win little and risk black holes on
+// the way out.
 const mtu = 1500
 
 func isNotFound(err error) bool {

@@ -11,9 +11,11 @@ import (
 // The maps of the two NAT tables. In a VPC ingress leads from transit to private addresses and
 // egress back; on the host ingress leads from public to transit addresses and egress back, the
 // latter without the loopback addresses, which nobody outside could answer to.
+// A VPC's set of members names the private addresses that have a transit address.
 const (
 	ingressMap = "ingress"
 	egressMap  = "egress"
+	memberSet  = "members"
 )
 
 var loopback = netip.MustParsePrefix("127.0.0.0/8")
@@ -25,7 +27,10 @@ func declareVPCNAT() ruleset {
 	outside := out(ifKey(gatewayLink))
 	return ruleset{
 		table: &nftables.Table{Name: "fairlead-nat", Family: nftables.TableFamilyIPv4},
-		sets:  []*nftables.Set{addrMap(ingressMap), addrMap(egressMap)},
+		sets: []*nftables.Set{
+			addrMap(ingressMap), addrMap(egressMap),
+			{Name: memberSet, KeyType: nftables.TypeIPAddr},
+		},
 		chains: []chain{
 			baseChain("prerouting", nftables.ChainTypeNAT,
 				nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest,
@@ -35,10 +40,8 @@ func declareVPCNAT() ruleset {
 				rule(inside, drop())),
 			baseChain("forward", nftables.ChainTypeFilter,
 				nftables.ChainHookForward, nftables.ChainPriorityFilter,
-				rule(inside, destination(), lookup(egressMap), accept()),
-				rule(inside, drop()),
-				rule(outside, source(), lookup(egressMap), accept()),
-				rule(outside, drop())),
+				rule(inside, destination(), notIn(memberSet), drop()),
+				rule(outside, source(), notIn(memberSet), drop())),
 			baseChain("postrouting", nftables.ChainTypeNAT,
 				nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource,
 				rule(outside, source(), lookup(egressMap), translate(expr.NATTypeSourceNAT))),

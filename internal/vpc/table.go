@@ -230,11 +230,15 @@ func lookup(mapName string) []expr.Any {
 	}}
 }
 
+// notIn goes on if what is loaded is not in a set.
+func notIn(set string) []expr.Any {
+	return []expr.Any{&expr.Lookup{SourceRegister: reg, SetName: set, Invert: true}}
+}
+
 // translate rewrites the source or destination to the loaded address.
 func translate(t expr.NATType) []expr.Any {
 	return []expr.Any{&expr.NAT{Type: t, Family: unix.NFPROTO_IPV4, RegAddrMin: reg}}
 }
 
 func masquerade() []expr.Any { return []expr.Any{&expr.Masq{}} }
-func accept() []expr.Any     { return []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}} }
 func drop() []expr.Any       { return []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}} }
