@@ -139,19 +139,19 @@ func associateAddress(
 		return a, aws.NewFault("Gateway.NotAttached",
 			"Network %s is not attached to any internet gateway", n.VPC)
 	}
-	other, taken := row.First(row.Addresses.By(tx, "interface", n.ID))
-	if taken && other.ID == a.ID {
+	other, _ := row.First(row.Addresses.By(tx, "interface", n.ID))
+	if other.ID == a.ID {
 		return a, nil
 	}
-	if !again && (taken || a.Interface != "") {
-		return a, aws.NewFault("Resource.AlreadyAssociated",
-			"resource %s is already associated with associate-id %s", a.ID, a.Association)
-	}
-	if taken {
-		dissociateAddress(tx, other)
-	}
-	if a.Interface != "" {
-		dissociateAddress(tx, a)
+	for _, holder := range []row.Address{other, a} {
+		if holder.Interface == "" {
+			continue
+		}
+		if !again {
+			return a, aws.NewFault("Resource.AlreadyAssociated",
+				"resource %s is already associated with associate-id %s", holder.ID, holder.Association)
+		}
+		dissociateAddress(tx, holder)
 	}
 	a.Interface, a.Association = n.ID, newID("eipassoc")
 	row.Addresses.Put(tx, a)

@@ -52,9 +52,8 @@ func (a asker) peers(
 	add := func(description *string, set func(*row.SecurityGroupRule) error) {
 		rule := base
 		rule.Description = aws.Val(description)
-		if err == nil && !groupText.MatchString(rule.Description) {
-			err = invalid("Invalid rule description. Valid descriptions are strings less than " +
-				"256 characters from the following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*")
+		if err == nil {
+			err = checkRuleText(rule.Description)
 		}
 		if err == nil {
 			err = set(&rule)
@@ -80,6 +79,14 @@ func (a asker) peers(
 		})
 	}
 	return all, err
+}
+
+func checkRuleText(description string) error {
+	if groupText.MatchString(description) {
+		return nil
+	}
+	return invalid("Invalid rule description. Valid descriptions are strings less than 256 " +
+		"characters from the following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*")
 }
 
 func parseRange(text string, ipv6 bool) (netip.Prefix, error) {

@@ -145,6 +145,9 @@ func describeByID(g *row.SecurityGroup, egress bool, all []ec2.SecurityGroupRule
 		if at < 0 || g.Rules[at].Egress != egress {
 			return ruleKind.absent(id)
 		}
+		if err := checkRuleText(aws.Val(d.Description)); err != nil {
+			return err
+		}
 		g.Rules[at].Description = aws.Val(d.Description)
 	}
 	return nil
