@@ -51,3 +51,13 @@ func Token(n int) string {
 	}
 	return string(b)
 }
+
+// Random returns n characters chosen at random from an alphabet of at most 256 bytes.
+func Random(alphabet string, n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		k, _ := rand.Int(rand.Reader, big.NewInt(int64(len(alphabet))))
+		b[i] = alphabet[k.Int64()]
+	}
+	return string(b)
+}
