@@ -177,7 +177,8 @@ func (h *Host) syncVPC(n *network, routes hostRoutes, host contents) error {
 	return n.nat.apply(inside)
 }
 
-// assignTransit gives an interface a transit address, and notes it before it is used.
+// assignTransit gives an interface a transit address, and notes it before it is used. Where the
+// port was lost, the interface's own Ensure will note it; others must not suffer.
 func (h *Host) assignTransit(p *port) (err error) {
 	if h.transit.block.Contains(p.note.Transit) {
 		return nil
@@ -187,6 +188,9 @@ func (h *Host) assignTransit(p *port) (err error) {
 	}
 	link := p.segment.vpc.ns.link
 	l, err := link.LinkByName(portName(p.id))
+	if isNotFound(err) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("find the port of %s: %w", p.id, err)
 	}
