@@ -54,7 +54,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	for {
 		view, changes, err := c.next(ctx, watcher)
 		if err != nil {
-			return ctx.Err()
+			return fmt.Errorf("service controller: %w", err)
 		}
 		for _, change := range changes {
 			for _, arn := range concerned(view, change) {

@@ -25,6 +25,9 @@ func checkDefinition(def ecs.TaskDefinition) error {
 		unservedDefinition(def),
 		checkVolumes(def.Volumes),
 	)
+	if err == nil && slices.Contains(def.RequiresCompatibilities, ecs.CompatibilityFARGATE) {
+		err = checkFargate(def)
+	}
 	if err != nil {
 		return err
 	}
@@ -33,13 +36,7 @@ func checkDefinition(def ecs.TaskDefinition) error {
 			return err
 		}
 	}
-	if err := checkOrder(def.ContainerDefinitions); err != nil {
-		return err
-	}
-	if slices.Contains(def.RequiresCompatibilities, ecs.CompatibilityFARGATE) {
-		return checkFargate(def)
-	}
-	return nil
+	return checkOrder(def.ContainerDefinitions)
 }
 
 func checkDocument(def ecs.TaskDefinition) error {

@@ -172,7 +172,10 @@ func checkSpec(r state.Reader, spec row.ServiceSpec, def row.TaskDefinition) err
 		return invalid("load balancers can have at most %d items.", maxTargetGroups)
 	}
 	for _, lb := range spec.LoadBalancers {
-		if err := cmp.Or(checkLoadBalancer(def, lb), checkTargetGroup(r, def, lb, vpc)); err != nil {
+		if err := checkLoadBalancer(def, lb); err != nil {
+			return err
+		}
+		if err := checkTargetGroup(r, def, lb, vpc); err != nil {
 			return err
 		}
 	}
