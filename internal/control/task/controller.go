@@ -64,7 +64,9 @@ func (c *Controller) route(ctx context.Context, snap *state.Snapshot, change sta
 	switch change.Table {
 	case row.Tasks.Name():
 		task, ok := row.Tasks.Get(snap, change.Key)
-		if ok && task.LastStatus != row.TaskStopped {
+		if !ok {
+			c.wake(taskID(change.Key))
+		} else if task.LastStatus != row.TaskStopped {
 			c.ensure(ctx, task)
 		}
 	case row.NetworkInterfaces.Name():

@@ -59,7 +59,11 @@ func (w *worker) run(ctx context.Context) {
 	retry := retryFirst
 	for ctx.Err() == nil {
 		task, ok := row.Tasks.Get(w.cfg.Store.View(), w.arn)
-		if !ok || task.LastStatus == row.TaskStopped {
+		if !ok {
+			w.abandon(ctx)
+			return
+		}
+		if task.LastStatus == row.TaskStopped {
 			return
 		}
 		next, err := w.step(ctx, task)
@@ -77,6 +81,16 @@ func (w *worker) run(ctx context.Context) {
 			continue
 		}
 		w.sleep(ctx, w.pause(next.at))
+	}
+}
+
+// abandon removes the containers of a task whose row was removed under it, by a reset.
+func (w *worker) abandon(ctx context.Context) {
+	if w.containers == nil {
+		return
+	}
+	if err := w.containers.Remove(ctx); err != nil {
+		w.cfg.Logger.Warn("remove the containers of a task that is gone; tidying will", "err", err)
 	}
 }
 
