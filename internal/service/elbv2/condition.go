@@ -23,7 +23,8 @@ const (
 // Patterns of condition values, see
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html
 var (
-	hostPattern   = regexp.MustCompile(`^[A-Za-z0-9.*?-]*\.[A-Za-z*?]+$`)
+	hostValue     = regexp.MustCompile(`^[A-Za-z0-9.*?-]*$`)
+	topLevel      = regexp.MustCompile(`\.[A-Za-z*?]+$`)
 	pathValue     = regexp.MustCompile("^[A-Za-z0-9_.$/~\"'@:+&*?-]*$")
 	headerName    = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 	visibleASCII  = regexp.MustCompile(`^[\x20-\x7e]*$`)
@@ -64,14 +65,17 @@ func normalConditions(conditions []api.RuleCondition) ([]api.RuleCondition, erro
 
 func normalCondition(c api.RuleCondition) (api.RuleCondition, error) {
 	field := aws.Val(c.Field)
-	if len(c.Values)+len(c.RegexValues) > 0 && field != hostHeader && field != pathPattern {
-		return c, invalid("The 'Values' field is not compatible with '%s'", field)
-	}
 	switch field {
 	case hostHeader:
 		return normalHost(c)
 	case pathPattern:
 		return normalPath(c)
+	case httpHeader, queryString, requestMethod, sourceIP:
+		if len(c.Values)+len(c.RegexValues) > 0 {
+			return c, invalid("The 'Values' field is not compatible with '%s'", field)
+		}
+	}
+	switch field {
 	case httpHeader:
 		return normalHeader(c)
 	case queryString:
@@ -90,8 +94,13 @@ func normalHost(c api.RuleCondition) (api.RuleCondition, error) {
 	config := aws.Val(c.HostHeaderConfig)
 	values, err := eitherForm(hostHeader, c.Values, config.Values)
 	regexes, err2 := eitherForm(hostHeader, c.RegexValues, config.RegexValues)
-	if err := firstError(err, err2, checkValues(hostHeader, values, regexes, hostPattern)); err != nil {
+	if err := firstError(err, err2, checkValues(hostHeader, values, regexes, hostValue)); err != nil {
 		return c, err
+	}
+	for _, v := range values {
+		if !topLevel.MatchString(v) { // our own text
+			return c, invalid("Condition value '%s' must have a '.' with only letters after the last one", v)
+		}
 	}
 	return api.RuleCondition{
 		Field: new(hostHeader), Values: values, RegexValues: regexes,

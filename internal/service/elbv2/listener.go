@@ -164,7 +164,7 @@ func (s *Service) DescribeListeners(
 		if err != nil {
 			return nil, err
 		}
-		listeners = slices.Collect(row.Listeners.By(view, "balancer", b.ARN))
+		listeners = slices.SortedFunc(row.Listeners.By(view, "balancer", b.ARN), byPort)
 	}
 	for _, arn := range in.ListenerArns {
 		l, err := findListener(view, arn)
@@ -180,6 +180,8 @@ func (s *Service) DescribeListeners(
 	}
 	return out, err
 }
+
+func byPort(a, b row.Listener) int { return cmp.Compare(a.Port, b.Port) }
 
 func describeListener(r state.Reader, l row.Listener) api.Listener {
 	out := api.Listener{

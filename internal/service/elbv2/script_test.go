@@ -158,7 +158,23 @@ func (s *script) call(op string, args, show []string) []string {
 			lines = append(lines, m.path+": "+s.hide(m.value))
 		}
 	}
-	return lines
+	return joinAttributes(lines)
+}
+
+// joinAttributes puts the key and the value of an attribute on one line.
+func joinAttributes(lines []string) (joined []string) {
+	for _, l := range lines {
+		path, value, _ := strings.Cut(l, ": ")
+		if strings.HasPrefix(path, "Attributes.") && strings.HasSuffix(path, ".Value") {
+			joined[len(joined)-1] += " = " + value
+			continue
+		}
+		if strings.HasPrefix(path, "Attributes.") {
+			l = value
+		}
+		joined = append(joined, l)
+	}
+	return joined
 }
 
 var numbered = regexp.MustCompile(`\.(\d+)`)
