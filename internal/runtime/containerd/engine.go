@@ -41,8 +41,8 @@ var _ runtime.Runtime = (*Engine)(nil)
 type Config struct {
 	// Address is containerd's unix socket.
 	Address string
-	// Instance names this Fairlead: containerd's namespace and the cgroups are
-	// fairlead-<instance>.
+	// Instance names this Fairlead, as no other on the machine: containerd's namespace and the
+	// cgroups are fairlead-<instance>. It is lower-case letters, digits and single hyphens.
 	Instance string
 	// Data is a directory on the file system of the snapshots, where the shim is installed.
 	Data string

@@ -193,3 +193,42 @@ func TestOpenRefusesBadInstance(t *testing.T) {
 		}
 	}
 }
+
+// A file system on which overlayfs cannot be mounted is a slower one, not a broken one.
+func TestNativeSnapshotter(t *testing.T) {
+	m := newMachine(t)
+	m.must(m.Close())
+	native, err := Open(t.Context(), Config{
+		Address: m.daemon.Address(), Instance: strings.TrimPrefix(m.namespace, "fairlead-"),
+		Data: m.data, Run: m.run, Snapshotter: "native",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Engine = native
+	m.start(runtime.Container{ID: "a"})
+	if status := m.status("a"); status.Phase != runtime.Running {
+		t.Errorf("%+v", status)
+	}
+}
+
+// A Create that broke off after the snapshot can be repeated, and so can Delete at any point.
+func TestBrokenOffCallsCanBeRepeated(t *testing.T) {
+	m := newMachine(t)
+	m.start(runtime.Container{ID: "a"})
+	container, _, err := m.load(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.must(m.deleteTask(t.Context(), container))
+	if status := m.status("a"); status.Phase != runtime.Lost {
+		t.Errorf("without a task: %+v", status)
+	}
+	m.must(m.removeSnapshot(t.Context(), "a"))
+	m.must(m.Delete(t.Context(), "a"))
+	m.must(m.recordSandbox(t.Context(), "a"))
+	m.start(runtime.Container{ID: "a"})
+	if status := m.status("a"); status.Phase != runtime.Running {
+		t.Errorf("created again: %+v", status)
+	}
+}

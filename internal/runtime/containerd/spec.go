@@ -48,7 +48,7 @@ func (e *Engine) withSpec(c runtime.Container, image client.Image) client.NewCon
 		return client.WithNewSpec(slices.Concat(
 			processOptions(c, config, args, limits),
 			mountOptions(c),
-			namespaceOptions(c),
+			e.namespaceOptions(c),
 			privilegeOptions(c),
 			e.resourceOptions(c),
 		)...)(ctx, cl, row)
@@ -177,8 +177,12 @@ func ociMount(m runtime.Mount) specs.Mount {
 	}
 }
 
-func namespaceOptions(c runtime.Container) []oci.SpecOpts {
+func (e *Engine) namespaceOptions(c runtime.Container) []oci.SpecOpts {
 	var options []oci.SpecOpts
+	if e.cgroups.Unified() {
+		// As Docker does, so that programs find their limits right in /sys/fs/cgroup.
+		options = append(options, oci.WithNamespacedCgroup())
+	}
 	switch c.NetNS {
 	case "":
 	case runtime.HostNetwork:

@@ -45,6 +45,9 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// defaultRun is where the Run directories are unless Config says otherwise.
+const defaultRun = "/run/fairlead"
+
 // maxRunLength in bytes keeps Run/s within containerd's limit for its shim sockets.
 const maxRunLength = 40
 
@@ -69,7 +72,7 @@ func Start(ctx context.Context, config Config) (*Daemon, error) {
 
 func newDaemon(config Config) (*Daemon, error) {
 	if config.Run == "" {
-		config.Run = filepath.Join("/run/fairlead", hash(config.Data))
+		config.Run = filepath.Join(defaultRun, hash(config.Data))
 	}
 	if config.Log == nil {
 		config.Log = slog.Default()
@@ -175,6 +178,7 @@ func (d *Daemon) Remove(ctx context.Context) error {
 	for _, dir := range dirs {
 		errs = append(errs, os.RemoveAll(dir))
 	}
+	_ = os.Remove(defaultRun) // if it is empty
 	return errors.Join(errs...)
 }
 
@@ -237,7 +241,8 @@ func (d *Daemon) command(output, tell *os.File) *exec.Cmd {
 	cmd := exec.Command(d.config.Exec[0], args...)
 	cmd.Args[0] = "fairlead" // what ps shows for /proc/self/exe
 	cmd.Dir = "/"
-	cmd.Env = append(os.Environ(), "PATH="+searchPath(os.Getenv("PATH")))
+	// Not our environment: it may hold secrets, and every shim would inherit them.
+	cmd.Env = []string{"PATH=" + searchPath(os.Getenv("PATH"))}
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.ExtraFiles = []*os.File{tell}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
