@@ -37,14 +37,15 @@ func TestQuotas(t *testing.T) {
 	for port := range 50 {
 		must(listen, port+1)
 	}
-	want("TooManyListeners", listen, 51)
 	must("let http Listeners.1.ListenerArn")
+	want("TooManyListeners", listen, 51)
 
 	rule := "CreateRule ListenerArn=$http Priority=%d Conditions.1.Field=path-pattern " +
 		"Conditions.1.Values.1=/x Actions.1." + forward
 	for priority := range 100 {
 		must(rule, priority+1)
 	}
+	must("let rule Rules.1.RuleArn")
 	want("TooManyRules", rule, 101)
 
 	for i := range 49 {
@@ -53,7 +54,6 @@ func TestQuotas(t *testing.T) {
 	want("TooManyLoadBalancers", "CreateLoadBalancer Name=last Subnets.1=subnet-a Subnets.2=subnet-b")
 
 	weighted := "ModifyRule RuleArn=$rule Actions.1.Type=forward"
-	must("let rule Rules.1.RuleArn")
 	for i := range 6 {
 		weighted += fmt.Sprintf(" Actions.1.ForwardConfig.TargetGroups.%d.TargetGroupArn=$app", i+1)
 	}
