@@ -250,6 +250,59 @@ func TestListenersAnswerAndShutDown(t *testing.T) {
 	}
 }
 
+func TestShell(t *testing.T) {
+	server := httptest.NewServer(newTestHello().routes())
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for script, want := range map[string]int{
+		"curl -f URL/health || exit 1":                   0,
+		"curl -fsS --max-time 2 -o /dev/null URL/health": 0,
+		"curl -f URL/status/500 || exit 1":               1,
+		"curl -f URL/status/500":                         22,
+		"wget -q --spider 'URL/health' || exit 1":        0,
+		"wget -qO- URL/health >/dev/null 2>&1 || exit 1": 0,
+		`curl -f "http://127.0.0.1:1/" || exit 1`:        1,
+		"true && false || exit 3":                        3,
+		"exit 4; true":                                   4,
+		"false; true":                                    0,
+		"false && exit 9":                                1,
+		"echo a b":                                       0,
+		"test -f " + file:                                0,
+		"[ -f /absent ]":                                 1,
+		"pg_isready -U postgres":                         127,
+		"curl $HOST":                                     2,
+		"cat x | grep y":                                 2,
+		"echo 'open":                                     2,
+		"":                                               0,
+		"curl -f " + strings.TrimPrefix(server.URL, "http://"): 0,
+	} {
+		script = strings.ReplaceAll(script, "URL", server.URL)
+		if got, ok := applet([]string{"/bin/sh", "-c", script}); got != want || !ok {
+			t.Errorf("%s: exit code %d, want %d", script, got, want)
+		}
+	}
+	if _, ok := applet([]string{"/hello", "--exit", "1"}); ok {
+		t.Error("hello was taken for another program")
+	}
+}
+
+func FuzzTokenize(f *testing.F) {
+	for _, seed := range []string{"curl -f http://localhost/ || exit 1", "a 'b c'\"\"d;&&", "'"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, script string) {
+		tokens, err := tokenize(script)
+		for _, token := range tokens {
+			if err != nil || (token.operator && !strings.Contains("&& || ;", token.text)) {
+				t.Errorf("%q becomes %v, %v", script, tokens, err)
+			}
+		}
+	})
+}
+
 func FuzzOrders(f *testing.F) {
 	f.Add("sleep=0s&status=500")
 	f.Add("status=999&sleep=-1h")

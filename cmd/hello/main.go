@@ -9,6 +9,8 @@
 //	hello --print TEXT --exit CODE   print, exit: a one-shot task; also --sleep DURATION,
 //	                      --env NAME, --cat FILE, --write FILE, --memory MIB
 //
+// Under the names sh, curl and wget it does what health checks need of them, see shell.go.
+//
 // Environment:
 //
 //	PORT              ports of HTTP/1.1 and cleartext HTTP/2, separated by commas; 80
@@ -41,6 +43,9 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetOutput(os.Stdout)
+	if code, ok := applet(os.Args); ok {
+		os.Exit(code)
+	}
 	var (
 		check   = flag.String("check", "", "ask `URL` and exit with 0 if the status is below 400")
 		timeout = flag.Duration("timeout", 5*time.Second, "limit of --check")

@@ -11,6 +11,8 @@ func Hello(program []byte, ref, tag string) Image {
 	return Image{
 		Ref: ref,
 		Files: []File{
+			{Name: "bin/", Mode: 0o755},
+			{Name: "bin/sh", Mode: 0o777, Link: "/hello"},
 			{Name: "etc/", Mode: 0o755},
 			{Name: "etc/passwd", Mode: 0o644, Data: []byte(
 				"root:x:0:0:root:/:/hello\nnobody:x:65534:65534:nobody:/:/hello\n")},
@@ -21,11 +23,13 @@ func Hello(program []byte, ref, tag string) Image {
 			{Name: "tmp/", Mode: 0o1777},
 			{Name: "usr/", Mode: 0o755},
 			{Name: "usr/bin/", Mode: 0o755},
+			{Name: "usr/bin/curl", Mode: 0o777, Link: "/hello"},
 			{Name: "usr/bin/hello", Mode: 0o777, Link: "/hello"},
+			{Name: "usr/bin/wget", Mode: 0o777, Link: "/hello"},
 		},
 		Config: ocispec.ImageConfig{
 			Entrypoint:   []string{"/hello"},
-			Env:          []string{"PATH=/usr/bin", HelloTagVariable + "=" + tag},
+			Env:          []string{"PATH=/usr/bin:/bin", HelloTagVariable + "=" + tag},
 			ExposedPorts: map[string]struct{}{"80/tcp": {}},
 			WorkingDir:   "/",
 			Labels: map[string]string{

@@ -258,6 +258,12 @@ func TestContainersShareANetwork(t *testing.T) {
 	m.waitFor("web answers its neighbour", func() bool { return check("side", "8080") == 0 })
 	m.waitFor("side answers its neighbour", func() bool { return check("web", "8081") == 0 })
 	m.waitFor("alone answers itself", func() bool { return check("alone", "8082") == 0 })
+	result, err := m.Exec(t.Context(), "side", runtime.ExecSpec{
+		Args: []string{"/bin/sh", "-c", "curl -f http://localhost:8080/ || exit 1"},
+	})
+	if err != nil || result.ExitCode != 0 || result.Output != "200 OK\n" {
+		t.Errorf("the usual health check: %+v %v", result, err)
+	}
 	if check("alone", "8080") == 0 || check("web", "8082") == 0 {
 		t.Error("a container reaches another's network")
 	}
