@@ -72,7 +72,7 @@ func (c *client) onEvent() {
 			c.end()
 			return
 		}
-		if !c.congested() {
+		if c.hasRoom() {
 			c.ex.roomDown()
 		}
 	}
@@ -277,7 +277,7 @@ func (c *client) finished(ex *exchange) {
 		c.body, c.skip = new(*c.body), maxSkip // the exchange takes its own with it
 	}
 	c.loop.wheel.Set(&c.timer, c.loop.now+c.idleTimeout())
-	if len(c.kept) > 0 || c.readable || c.peerDone {
+	if len(c.kept) > 0 || c.readable || c.peerDone || c.tls != nil {
 		c.again()
 	}
 }

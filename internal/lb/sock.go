@@ -46,6 +46,8 @@ type sock struct {
 	finAfter bool // send our end of stream after the buffer
 	queued   bool // on the loop's list of sockets to look at again
 	opening  bool // connect(2) is under way
+	choked   bool // somebody waits for room in the buffer
+	relieved bool // there is room again
 }
 
 // sockOwner reads what arrives and is told when more can be sent.
@@ -193,6 +195,10 @@ func (s *sock) flush() {
 	if s.broken && s.out != nil {
 		s.dropBuf()
 	}
+	if s.choked && s.pending() <= lowMark {
+		s.choked, s.relieved = false, true
+		s.again()
+	}
 	if s.finAfter && !s.finSent && !s.opening && s.pending() == 0 {
 		s.sendFin()
 	}
@@ -218,8 +224,15 @@ func (s *sock) pending() int {
 	return n
 }
 
-// congested says that the peer is slower than what is written.
-func (s *sock) congested() bool { return s.pending() >= highMark }
+// congested says that the peer is slower than what is written. The owner is called again when the
+// buffer has fallen to the low mark.
+func (s *sock) congested() bool {
+	if s.pending() < highMark {
+		return false
+	}
+	s.choked = true
+	return true
+}
 
 // send is send(2); it returns how much was taken.
 func (s *sock) send(p []byte) int {
@@ -267,6 +280,13 @@ func (s *sock) taken(n int, e syscall.Errno, asked int) int {
 		s.writable = false
 	}
 	return n
+}
+
+// hasRoom says, once, that there is room again after congestion.
+func (s *sock) hasRoom() bool {
+	was := s.relieved
+	s.relieved = false
+	return was
 }
 
 // finish sends our end of stream once the buffer is empty.

@@ -116,11 +116,7 @@ func (u *upConn) sendEnd(trailers []byte) {
 func (u *upConn) congested() bool { return u.sock.congested() }
 
 // wantBody implements upstream.
-func (u *upConn) wantBody() {
-	if u.readable || u.peerDone {
-		u.again()
-	}
-}
+func (u *upConn) wantBody() { u.again() }
 
 // release implements upstream.
 func (u *upConn) release(reusable bool) {
@@ -209,7 +205,7 @@ func (u *upConn) onEvent() {
 		u.idleEvent()
 		return
 	}
-	if !u.congested() {
+	if u.hasRoom() {
 		u.ex.roomUp()
 	}
 	u.pump()
