@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,7 +68,8 @@ type Controller struct {
 
 	spec     lb.TableSpec         // the last one that was swapped in
 	swapped  bool                 // there was one
-	failed   bool                 // some addresses of it could not be opened
+	failed   []string             // what is wrong with it, e.g. addresses that could not be opened
+	retryAt  time.Time            // when it is swapped in again because of that
 	draining map[string]time.Time // by target key: since when the data plane knows
 	notes    map[string]bool      // what the last pass complained about, to say it once
 }
@@ -162,13 +164,15 @@ func matters(view *state.Snapshot, changes []state.Change) bool {
 func (c *Controller) pass(ctx context.Context) (pause time.Duration) {
 	view := c.store.View()
 	spec, notes := c.compiler.compile(view)
-	if !c.swapped || c.failed || !reflect.DeepEqual(spec, c.spec) {
-		notes = append(notes, c.swap(spec)...)
+	retry := len(c.failed) > 0 && !time.Now().Before(c.retryAt)
+	if !c.swapped || retry || !reflect.DeepEqual(spec, c.spec) {
+		c.failed = c.swap(spec)
+		c.retryAt = time.Now().Add(retryBinds)
 	}
-	c.note(notes)
+	c.note(append(notes, c.failed...))
 	c.noteDraining(view)
-	if c.failed {
-		pause = retryBinds
+	if len(c.failed) > 0 {
+		pause = max(time.Until(c.retryAt), time.Millisecond)
 	}
 	writes := observe(view, c.engine, c.draining, time.Now())
 	if len(writes.draining) > 0 {
@@ -183,6 +187,7 @@ func (c *Controller) pass(ctx context.Context) (pause time.Duration) {
 
 // swap gives the engine a new table and returns what is wrong with it.
 func (c *Controller) swap(spec lb.TableSpec) (notes []string) {
+	c.spec, c.swapped = spec, true
 	table, err := lb.Compile(spec)
 	if err != nil {
 		var good lb.TableSpec
@@ -191,12 +196,21 @@ func (c *Controller) swap(spec lb.TableSpec) (notes []string) {
 			return append(notes, "the load balancers' table cannot be compiled: "+err.Error())
 		}
 	}
-	err = c.engine.Swap(table)
-	c.spec, c.swapped, c.failed = spec, true, err != nil
-	if err != nil {
-		notes = append(notes, err.Error())
+	return append(notes, problems(c.engine.Swap(table))...)
+}
+
+// problems lists what errors.Join put together, each once and in a fixed order.
+func problems(err error) []string {
+	var list []string
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			list = append(list, e.Error())
+		}
+	} else if err != nil {
+		list = append(list, err.Error())
 	}
-	return notes
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // withoutFaults returns the listeners that compile each by itself, and says what is wrong with the
@@ -219,7 +233,7 @@ func withoutFaults(spec lb.TableSpec) (good lb.TableSpec, notes []string) {
 	return good, notes
 }
 
-// note logs what the pass before did not complain about.
+// note logs what the pass before has not complained about.
 func (c *Controller) note(notes []string) {
 	current := map[string]bool{}
 	for _, n := range notes {
@@ -227,9 +241,7 @@ func (c *Controller) note(notes []string) {
 			c.log.Warn("load balancer", "problem", n)
 		}
 	}
-	if !c.failed || len(notes) > 0 {
-		c.notes = current
-	}
+	c.notes = current
 }
 
 // noteDraining remembers since when the data plane knows which targets drain.

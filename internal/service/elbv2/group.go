@@ -1,6 +1,7 @@
 package elbv2
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -28,7 +29,7 @@ func (s *Service) CreateTargetGroup(
 	g := row.TargetGroup{
 		Scope: row.ScopeOf(caller), Name: name, TargetType: string(in.TargetType),
 		ARN:      caller.ARN("elasticloadbalancing", "targetgroup/"+name+"/"+aws.HexID(16)),
-		Protocol: string(in.Protocol), ProtocolVersion: aws.Or(in.ProtocolVersion, "HTTP1"),
+		Protocol: string(in.Protocol), ProtocolVersion: versionOf(in.ProtocolVersion),
 		Port: int(aws.Val(in.Port)), VPC: aws.Val(in.VpcId), CreatedAt: s.now().UTC(), Tags: tags,
 	}
 	if g.TargetType == "" {
@@ -63,7 +64,7 @@ func checkTargetGroup(in *api.CreateTargetGroupInput) error {
 	default:
 		return elb.NotServed("Target group protocol '" + string(in.Protocol) + "'")
 	}
-	version := aws.Or(in.ProtocolVersion, "HTTP1")
+	version := versionOf(in.ProtocolVersion)
 	switch {
 	case in.Port == nil:
 		return invalid("A port must be specified")
@@ -78,6 +79,9 @@ func checkTargetGroup(in *api.CreateTargetGroupInput) error {
 	}
 	return nil
 }
+
+// versionOf is the protocol version asked for; Terraform sends an empty one for the default.
+func versionOf(asked *string) string { return cmp.Or(aws.Val(asked), "HTTP1") }
 
 func createGroup(tx *state.Tx, g row.TargetGroup) (row.TargetGroup, error) {
 	if _, ok := row.VPCs.Get(tx, g.Scope.Key(g.VPC)); !ok {
