@@ -170,9 +170,8 @@ type token struct {
 // tokenize splits a script into words and operators. Expansion, redirection and pipes are
 // refused, except for >/dev/null and 2>&1, which change nothing here.
 func tokenize(script string) ([]token, error) {
-	for _, nothing := range []string{"2>&1", "1>/dev/null", "2>/dev/null", ">/dev/null", "> /dev/null"} {
-		script = strings.ReplaceAll(script, nothing, " ")
-	}
+	script = strings.NewReplacer("2>&1", " ", "1>/dev/null", " ", "2>/dev/null", " ",
+		">/dev/null", " ", "> /dev/null", " ").Replace(script)
 	var (
 		tokens []token
 		word   strings.Builder

@@ -10,7 +10,9 @@ import (
 	"testing"
 )
 
-func sample(tag string) Image { return Hello([]byte("program"), "docker.io/fairlead/hello:"+tag, tag) }
+func sample(tag string) Image {
+	return Hello([]byte("program"), "docker.io/fairlead/hello:"+tag, tag)
+}
 
 // names lists the files in an archive.
 func names(t *testing.T, archive io.Reader) []string {

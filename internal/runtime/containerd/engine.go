@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
 	"github.com/containerd/errdefs"
 	"google.golang.org/grpc"
@@ -174,7 +175,7 @@ func (e *Engine) Close() error {
 }
 
 // Purge deletes all containers, groups and images of this instance and its namespace: what
-// --ephemeral and destroy do before containerd is stopped.
+// --ephemeral and destroy do before containerd is stopped. The engine is of no use after it.
 func (e *Engine) Purge(ctx context.Context) error {
 	statuses, err := e.List(ctx)
 	if err != nil {
@@ -185,16 +186,33 @@ func (e *Engine) Purge(ctx context.Context) error {
 			return err
 		}
 	}
-	images, err := e.client.ImageService().List(ctx)
+	if err := e.purgeImages(ctx); err != nil {
+		return err
+	}
+	if err := e.cgroups.Remove(e.cgroupPath()); err != nil {
+		return err
+	}
+	err = e.client.NamespaceService().Delete(ctx, e.namespace)
+	if err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("delete namespace %s: %w", e.namespace, err)
+	}
+	return nil
+}
+
+// purgeImages also waits until their content and snapshots are collected, without which the
+// namespace is not empty.
+func (e *Engine) purgeImages(ctx context.Context) error {
+	all, err := e.client.ImageService().List(ctx)
 	if err != nil {
 		return fmt.Errorf("list images: %w", err)
 	}
-	for _, image := range images {
-		if err := e.client.ImageService().Delete(ctx, image.Name); err != nil {
+	for _, image := range all {
+		err := e.client.ImageService().Delete(ctx, image.Name, images.SynchronousDelete())
+		if err != nil && !errdefs.IsNotFound(err) {
 			return fmt.Errorf("delete image %s: %w", image.Name, err)
 		}
 	}
-	return e.cgroups.Remove(e.cgroupPath())
+	return nil
 }
 
 // cgroupPath is the cgroup of this instance, of a group or container in it.

@@ -65,9 +65,13 @@ func newMachine(t *testing.T) *machine {
 
 func (m *machine) open() *Engine {
 	m.t.Helper()
+	return m.openAs("test-" + filepath.Base(m.run)[3:])
+}
+
+func (m *machine) openAs(instance string) *Engine {
+	m.t.Helper()
 	e, err := Open(m.t.Context(), Config{
-		Address: m.daemon.Address(), Instance: "test-" + filepath.Base(m.run)[3:],
-		Data: m.data, Run: m.run,
+		Address: m.daemon.Address(), Instance: instance, Data: m.data, Run: m.run,
 	})
 	if err != nil {
 		m.t.Fatal(err)
@@ -146,7 +150,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// container creates and starts one of hello.
+// start ensures the image, hello unless c says otherwise, and creates and starts c.
 func (m *machine) start(c runtime.Container) {
 	m.t.Helper()
 	if c.Image == "" {

@@ -41,16 +41,17 @@ func TestHelloTag(t *testing.T) {
 func TestArguments(t *testing.T) {
 	image := ocispec.ImageConfig{Entrypoint: []string{"/entry"}, Cmd: []string{"image"}}
 	for name, test := range map[string]struct {
-		runtime.Container
-		want string
+		entryPoint, command []string
+		want                string
 	}{
-		"image":            {runtime.Container{}, "/entry image"},
-		"command":          {runtime.Container{Command: []string{"mine"}}, "/entry mine"},
-		"entry point":      {runtime.Container{EntryPoint: []string{"/mine"}}, "/mine"},
-		"both":             {runtime.Container{EntryPoint: []string{"/mine"}, Command: []string{"a"}}, "/mine a"},
-		"empty is not set": {runtime.Container{EntryPoint: []string{}, Command: []string{}}, "/entry image"},
+		"image":            {nil, nil, "/entry image"},
+		"command":          {nil, []string{"mine"}, "/entry mine"},
+		"entry point":      {[]string{"/mine"}, nil, "/mine"},
+		"both":             {[]string{"/mine"}, []string{"a"}, "/mine a"},
+		"empty is not set": {[]string{}, []string{}, "/entry image"},
 	} {
-		if got := strings.Join(arguments(test.Container, image), " "); got != test.want {
+		c := runtime.Container{EntryPoint: test.entryPoint, Command: test.command}
+		if got := strings.Join(arguments(c, image), " "); got != test.want {
 			t.Errorf("%s: got %q, want %q", name, got, test.want)
 		}
 	}

@@ -232,3 +232,30 @@ func TestBrokenOffCallsCanBeRepeated(t *testing.T) {
 		t.Errorf("created again: %+v", status)
 	}
 }
+
+func TestInstancesDoNotSeeEachOther(t *testing.T) {
+	m := newMachine(t)
+	m.start(runtime.Container{ID: "a"})
+	m.must(m.EnsureGroup(t.Context(), runtime.Group{ID: "g"}))
+	other := m.openAs("other-" + strings.TrimPrefix(m.namespace, "fairlead-test-"))
+	statuses, err := other.List(t.Context())
+	if err != nil || len(statuses) != 0 {
+		t.Errorf("listed %v, %v", statuses, err)
+	}
+	groups, err := other.ListGroups(t.Context())
+	if err != nil || len(groups) != 0 {
+		t.Errorf("groups %v, %v", groups, err)
+	}
+	if _, err := other.EnsureImage(t.Context(), runtime.HelloImage, runtime.Pull{}); err != nil {
+		t.Fatal(err)
+	}
+	m.must(other.Purge(t.Context()))
+	m.must(other.Close())
+	namespaces, err := m.client.NamespaceService().List(t.Context())
+	if err != nil || len(namespaces) != 1 || namespaces[0] != m.namespace {
+		t.Errorf("namespaces %v, %v, want only %s", namespaces, err, m.namespace)
+	}
+	if status := m.status("a"); status.Phase != runtime.Running {
+		t.Errorf("one instance's Purge reached the other: %+v", status)
+	}
+}
