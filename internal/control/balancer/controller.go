@@ -213,8 +213,8 @@ func problems(err error) []string {
 	return slices.Compact(list)
 }
 
-// withoutFaults returns the listeners that compile each by itself, and says what is wrong with the
-// others. One refused setting must not stop the others' traffic.
+// withoutFaults returns the groups and listeners that compile together, and says what is wrong with
+// the others. One setting that is refused must not stop the traffic of all.
 func withoutFaults(spec lb.TableSpec) (good lb.TableSpec, notes []string) {
 	for _, g := range spec.Groups {
 		if _, err := lb.Compile(lb.TableSpec{Groups: []lb.Group{g}}); err != nil {
@@ -224,11 +224,12 @@ func withoutFaults(spec lb.TableSpec) (good lb.TableSpec, notes []string) {
 		good.Groups = append(good.Groups, g)
 	}
 	for _, l := range spec.Listeners {
-		if _, err := lb.Compile(lb.TableSpec{Groups: good.Groups, Listeners: []lb.Listener{l}}); err != nil {
+		more := lb.TableSpec{Groups: good.Groups, Listeners: append(good.Listeners, l)}
+		if _, err := lb.Compile(more); err != nil {
 			notes = append(notes, err.Error())
 			continue
 		}
-		good.Listeners = append(good.Listeners, l)
+		good = more
 	}
 	return good, notes
 }

@@ -33,13 +33,14 @@ func openDoor(listeners []lb.Listener, at netip.Addr) []lb.Listener {
 	for _, port := range sortedKeys(byPort) {
 		members := slices.DeleteFunc(byPort[port], func(i int) bool { return listeners[i].Names == nil })
 		bind := lb.Bind{Addr: netip.AddrPortFrom(at, port), Shared: true}
-		for _, i := range members {
-			l := &listeners[i]
-			if len(l.Binds) > 0 {
-				bind.Zone = l.Binds[0].Zone
-			}
-			l.Binds = append(l.Binds, bind)
-			l.Names = ownNames(listeners, members, i)
+		names := make([][]string, len(members))
+		for m, i := range members {
+			names[m] = ownNames(listeners, members, i)
+		}
+		for m, i := range members {
+			bind.Zone = listeners[i].Binds[0].Zone
+			listeners[i].Binds = append(listeners[i].Binds, bind)
+			listeners[i].Names = names[m]
 		}
 		if len(members) > 1 {
 			listeners = append(listeners, nobody(listeners, members, bind))
