@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// A segment is full when it holds segmentSize bytes, or when an event comes that is segmentAge
-// later than its first: so that old events can go while new ones still come.
+// A segment is full when it holds segmentSize bytes, which bounds the memory that reading takes, or
+// when an event comes that is segmentAge later than its first, so that old events can go while new
+// ones still come.
 const (
-	segmentSize = 4 << 20
+	segmentSize = 1 << 20
 	segmentAge  = 24 * time.Hour
 )
 

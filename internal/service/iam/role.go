@@ -103,12 +103,13 @@ func (s *Service) ListRoles(
 	return out, nil
 }
 
-// UpdateRole changes description and longest session; what is left out is reset, as AWS does.
+// UpdateRole changes the description, if it is given, and the longest session, which goes back to
+// an hour if it is not.
 func (s *Service) UpdateRole(
 	ctx context.Context, in *api.UpdateRoleInput,
 ) (*api.UpdateRoleOutput, error) {
 	_, err := s.changeRole(ctx, *in.RoleName, func(_ *state.Tx, role *row.Role) error {
-		role.Description = aws.Val(in.Description)
+		role.Description = aws.Or(in.Description, role.Description)
 		role.MaxSession = aws.Or(in.MaxSessionDuration, defaultSession)
 		return nil
 	})

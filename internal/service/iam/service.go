@@ -126,6 +126,9 @@ func page[T any](all []T, key func(T) string, marker *string, items *int32) (
 
 func inPath(path string, prefix *string) bool { return strings.HasPrefix(path, aws.Val(prefix)) }
 
+// rootSince is when every account came into being, for want of a record.
+var rootSince = time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // GetUser answers for the caller itself, which is the account's root: there are no users.
 func (s *Service) GetUser(ctx context.Context, in *api.GetUserInput) (*api.GetUserOutput, error) {
 	if in.UserName != nil {
@@ -134,7 +137,7 @@ func (s *Service) GetUser(ctx context.Context, in *api.GetUserInput) (*api.GetUs
 	id := account(ctx)
 	return &api.GetUserOutput{User: &api.User{
 		Arn:        new("arn:aws:iam::" + id + ":root"),
-		CreateDate: &time.Time{},
+		CreateDate: new(rootSince),
 		Path:       new("/"),
 		UserId:     &id,
 		UserName:   new("root"),
