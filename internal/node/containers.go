@@ -35,6 +35,7 @@ type Containers struct {
 
 	metadata   *http.Server                  // nil until the namespace is there
 	published  atomic.Pointer[metadata.Task] // what the endpoint's readers see
+	keys       roleKeys
 	background sync.WaitGroup
 }
 

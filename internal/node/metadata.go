@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"fairlead/internal/aws"
@@ -70,16 +71,31 @@ func (t *Containers) role() string {
 // credentialsID is a UUID that only the task's containers learn; nobody else reaches the endpoint.
 func (t *Containers) credentialsID() string { return t.task.Attachment.ID }
 
+// renewBefore is how long before their end credentials are replaced: SDKs ask 5 to 15 minutes ahead.
+const renewBefore = 20 * time.Minute
+
+// roleKeys are the credentials that the task was given last.
+type roleKeys struct {
+	mu   sync.Mutex // guards last
+	last metadata.Credentials
+}
+
 // Credentials implements metadata.Source.
 func (t *Containers) Credentials(id string) (metadata.Credentials, bool) {
 	if t.role() == "" || id != t.credentialsID() || t.node.cfg.AssumeRole == nil {
 		return metadata.Credentials{}, false
+	}
+	t.keys.mu.Lock()
+	defer t.keys.mu.Unlock()
+	if t.node.cfg.Now().Before(t.keys.last.Expiration.Add(-renewBefore)) {
+		return t.keys.last, true
 	}
 	c, err := t.node.cfg.AssumeRole(t.ctx, t.task.Scope, t.role(), t.task.ID)
 	if err != nil {
 		t.node.cfg.Logger.Warn("assume the task role", "task", t.task.ID, "role", t.role(), "err", err)
 		return metadata.Credentials{}, false
 	}
+	t.keys.last = c
 	return c, true
 }
 

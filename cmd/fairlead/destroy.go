@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func destroyCommand() *cobra.Command {
+	var o options
+	cmd := &cobra.Command{
+		Use:   "destroy",
+		Short: "Remove everything of a Fairlead that does not run: containers, networks, data",
+		Long: `Removes the containers, network namespaces, links, rules and files of the Fairlead of a data
+directory. It must not be running. Use it to take Fairlead off a machine, or after an --ephemeral
+one was killed.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().StringVar(&o.dataDir, "data-dir", defaultDataDir, "data directory to remove")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		o.listen, o.logLevel = "127.0.0.1:0", "info"
+		cfg, err := o.config()
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(cfg.dataDir); err != nil {
+			return fmt.Errorf("there is no Fairlead to remove: %w", err)
+		}
+		i, err := startInstance(cmd.Context(), cfg)
+		if err != nil {
+			return err
+		}
+		defer i.close()
+		return i.destroy()
+	}
+	return cmd
+}
+
+// destroy removes everything that the instance made on the machine, its data included.
+func (i *instance) destroy() error {
+	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
+	defer cancel()
+	err := errors.Join(i.removeContainers(ctx), i.host.Destroy(ctx))
+	if i.daemon != nil {
+		err = errors.Join(err, i.daemon.Remove(ctx))
+	}
+	if err != nil {
+		return fmt.Errorf("remove everything: %w", err)
+	}
+	return os.RemoveAll(i.cfg.dataDir)
+}
+
+func (i *instance) removeContainers(ctx context.Context) error {
+	containers, err := i.runtime.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range containers {
+		err = errors.Join(err, i.runtime.Delete(ctx, c.ID))
+	}
+	groups, listErr := i.runtime.ListGroups(ctx)
+	for _, id := range groups {
+		err = errors.Join(err, i.runtime.DeleteGroup(ctx, id))
+	}
+	return errors.Join(err, listErr)
+}
