@@ -43,7 +43,7 @@ one was killed.`,
 func (i *instance) destroy() error {
 	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
 	defer cancel()
-	err := errors.Join(i.removeContainers(ctx), i.host.Destroy(ctx))
+	err := errors.Join(i.runtime.Purge(ctx), i.host.Destroy(ctx))
 	if i.daemon != nil {
 		err = errors.Join(err, i.daemon.Remove(ctx))
 	}
@@ -51,19 +51,4 @@ func (i *instance) destroy() error {
 		return fmt.Errorf("remove everything: %w", err)
 	}
 	return os.RemoveAll(i.cfg.dataDir)
-}
-
-func (i *instance) removeContainers(ctx context.Context) error {
-	containers, err := i.runtime.List(ctx)
-	if err != nil {
-		return err
-	}
-	for _, c := range containers {
-		err = errors.Join(err, i.runtime.Delete(ctx, c.ID))
-	}
-	groups, listErr := i.runtime.ListGroups(ctx)
-	for _, id := range groups {
-		err = errors.Join(err, i.runtime.DeleteGroup(ctx, id))
-	}
-	return errors.Join(err, listErr)
 }

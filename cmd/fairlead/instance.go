@@ -20,7 +20,6 @@ import (
 	"fairlead/internal/lb"
 	"fairlead/internal/logstore"
 	"fairlead/internal/row"
-	"fairlead/internal/runtime"
 	"fairlead/internal/runtime/containerd"
 	"fairlead/internal/runtime/daemon"
 	"fairlead/internal/service/logs"
@@ -45,7 +44,7 @@ type instance struct {
 	events  *logstore.Store
 	logs    *logs.Service
 	daemon  *daemon.Daemon // nil with --containerd-address
-	runtime runtime.Runtime
+	runtime *containerd.Engine
 	host    *vpc.Host
 	lb      *lb.Engine
 	dns     *dns.Server // nil with --dns ""
@@ -130,21 +129,19 @@ func (i *instance) openRuntime(ctx context.Context) error {
 		}
 		address, run = i.daemon.Address(), i.daemon.RunDir()
 	}
-	engine, err := containerd.Open(ctx, containerd.Config{
+	var err error
+	i.runtime, err = containerd.Open(ctx, containerd.Config{
 		Address: address, Instance: i.tag(8), Data: i.path("containerd"), Run: run,
 	})
 	if err != nil {
 		return fmt.Errorf("open containerd: %w", err)
 	}
-	i.runtime = engine
 	return nil
 }
 
 func (i *instance) startDaemon(ctx context.Context) (*daemon.Daemon, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
+	// Not the file's name: the binary may be replaced while it runs.
+	const self = "/proc/self/exe"
 	return daemon.Start(ctx, daemon.Config{
 		Exec: []string{self, daemon.Command}, Data: i.path("containerd"), Log: i.cfg.logger,
 	})
@@ -231,6 +228,9 @@ func (i *instance) close() {
 	closers := []func() error{}
 	if i.lb != nil {
 		closers = append(closers, i.lb.Close)
+	}
+	if i.runtime != nil {
+		closers = append(closers, i.runtime.Close)
 	}
 	if i.host != nil {
 		closers = append(closers, i.host.Close)
