@@ -137,6 +137,22 @@ type tlsInfo struct {
 	traceID         string
 }
 
+// idleTimeout is that of the listener, or of the first one when several share the address.
+func (c *connInfo) idleTimeout() time.Duration {
+	if ls := c.acc.listeners(); len(ls) > 0 {
+		return ls[0].Attributes.IdleTimeout
+	}
+	return defaultIdle
+}
+
+// keepAlive is the longest life of the connection.
+func (c *connInfo) keepAlive() time.Duration {
+	if ls := c.acc.listeners(); len(ls) > 0 {
+		return ls[0].Attributes.ClientKeepAlive
+	}
+	return defaultKeepAlive
+}
+
 // count makes the connection one of the load balancer's.
 func (c *connInfo) count(l *loop, ln *listener) {
 	if c.counted == nil {
@@ -268,7 +284,11 @@ func (g *greeter) welcome() {
 		info.certificate = "session-reused"
 	}
 	g.info.tls = info
-	g.loop.adopt(g.sock, g.info, state.NegotiatedProtocol)
+	if state.NegotiatedProtocol == "h2" {
+		g.loop.newH2Conn(g.sock, g.info)
+		return
+	}
+	g.loop.adopt(g.sock, g.info)
 }
 
 // connTraceID makes the identifier that joins the connection log with the access log.

@@ -47,7 +47,7 @@ func newTLSSetup(t *TLS, http2 bool) (*tlsSetup, error) {
 		return nil, err
 	}
 	setup.config.NextProtos = []string{"http/1.1"}
-	if false && http2 && setup.config.MaxVersion >= tls.VersionTLS12 {
+	if http2 && setup.config.MaxVersion >= tls.VersionTLS12 {
 		setup.config.NextProtos = []string{"h2", "http/1.1"}
 	}
 	setup.config.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {

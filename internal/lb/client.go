@@ -43,25 +43,17 @@ func (l *loop) newClient(fd int, info connInfo) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.adopt(s, info, "http/1.1")
-	return s.owner.(*client), nil
+	return l.adopt(s, info), nil
 }
 
-// adopt goes on with a socket whose protocol is known.
-func (l *loop) adopt(s *sock, info connInfo, protocol string) {
+// adopt goes on with a socket whose protocol turned out to be HTTP/1.
+func (l *loop) adopt(s *sock, info connInfo) *client {
 	c := &client{sock: s, info: info}
 	c.timer.H = c
 	s.owner = c
-	l.wheel.Set(&c.timer, l.now+c.idleTimeout())
+	l.wheel.Set(&c.timer, l.now+info.idleTimeout())
 	s.again()
-}
-
-// idleTimeout is that of the listener, or the default when several share the address.
-func (c *client) idleTimeout() time.Duration {
-	if ls := c.info.acc.listeners(); len(ls) > 0 {
-		return ls[0].Attributes.IdleTimeout
-	}
-	return defaultIdle
+	return c
 }
 
 // onEvent implements sockOwner.
@@ -184,7 +176,7 @@ func (c *client) head(buf []byte) int {
 		if len(c.kept) == 0 {
 			// From its first byte on, a head has as long as an idle connection, and no longer
 			// however slowly it trickles in.
-			l.wheel.Set(&c.timer, l.now+c.idleTimeout())
+			l.wheel.Set(&c.timer, l.now+c.info.idleTimeout())
 		}
 		return 0
 	}
@@ -205,17 +197,10 @@ func (c *client) begin(r *http1.Request, size int) {
 	c.ex = ex
 	c.minor, c.chunked = r.Minor, false
 	age := c.loop.now - c.info.created
-	c.last = r.Close || c.loop.draining || c.info.acc.front == nil || age > c.keepAlive()
+	c.last = r.Close || c.loop.draining || c.info.acc.front == nil || age > c.info.keepAlive()
 	c.body = ex.startBody(r)
 	ex.received = int64(size)
 	ex.begin(r)
-}
-
-func (c *client) keepAlive() time.Duration {
-	if ls := c.info.acc.listeners(); len(ls) > 0 {
-		return ls[0].Attributes.ClientKeepAlive
-	}
-	return defaultKeepAlive
 }
 
 // feed hands bytes of the request body to the exchange.
@@ -276,7 +261,7 @@ func (c *client) finished(ex *exchange) {
 	if c.body != nil {
 		c.body, c.skip = new(*c.body), maxSkip // the exchange takes its own with it
 	}
-	c.loop.wheel.Set(&c.timer, c.loop.now+c.idleTimeout())
+	c.loop.wheel.Set(&c.timer, c.loop.now+c.info.idleTimeout())
 	if len(c.kept) > 0 || c.readable || c.peerDone || c.tls != nil {
 		c.again()
 	}

@@ -44,6 +44,7 @@ type loop struct {
 	rbuf     []byte   // what is read, by whatever connection is being read
 	bufs     [][]byte // output buffers without a connection
 	dirty    []*sock  // to flush after the current event
+	lazy     []*sock  // to flush after the current batch of events
 	requeued []*sock  // to look at again after the current event
 	ended    []*exchange
 	spare    []*exchange
@@ -84,13 +85,29 @@ func (l *loop) run() {
 	for !l.stopping.Load() {
 		l.tick()
 		l.wheel.Advance(l.now, after)
+		l.flushLazy()
 		l.sendRecords()
 		if err := l.poll.Wait(l.timeout(), after); err != nil {
 			l.log.Error("event loop cannot wait", "loop", l.id, "error", err)
 			return
 		}
+		l.flushLazy()
 	}
 	l.closeAll()
+}
+
+// flushLazy sends what many events have written to the same connection.
+func (l *loop) flushLazy() {
+	for len(l.lazy) > 0 {
+		batch := l.lazy
+		l.lazy = nil
+		for _, s := range batch {
+			if !s.closed {
+				s.flush()
+			}
+		}
+		l.settle()
+	}
 }
 
 // timeout is how long the loop may sleep.
@@ -186,6 +203,7 @@ func (l *loop) closeAll() {
 		ex.cut("load balancer is closed")
 	}
 	l.settle()
+	l.flushLazy()
 	for s := range l.socks {
 		s.close()
 	}

@@ -42,6 +42,7 @@ type sock struct {
 	broken   bool // nothing can be sent any more
 	closed   bool
 	dirty    bool // on the loop's list of sockets to flush
+	lazy     bool // flush after a batch of events instead of after each
 	finSent  bool
 	finAfter bool // send our end of stream after the buffer
 	queued   bool // on the loop's list of sockets to look at again
@@ -162,7 +163,11 @@ func (s *sock) buffer() []byte {
 func (s *sock) markDirty() {
 	if !s.dirty {
 		s.dirty = true
-		s.loop.dirty = append(s.loop.dirty, s)
+		if s.lazy {
+			s.loop.lazy = append(s.loop.lazy, s)
+		} else {
+			s.loop.dirty = append(s.loop.dirty, s)
+		}
 	}
 }
 

@@ -125,7 +125,7 @@ func (l *loop) apply(lv *live, removed map[*target]bool) {
 			ex.cut("deregistration delay is over")
 		}
 	}
-	l.closeIdle(func(c *client) bool { return c.info.acc.front == nil })
+	l.closeIdle(func(c *connInfo) bool { return c.acc.front == nil })
 	for s := range l.socks {
 		if u, ok := s.owner.(*upConn); ok && u.pooled && u.tgt.gone.Load() {
 			u.end()
@@ -133,11 +133,19 @@ func (l *loop) apply(lv *live, removed map[*target]bool) {
 	}
 }
 
-// closeIdle closes the connections that wait for a request and fit.
-func (l *loop) closeIdle(fits func(*client) bool) {
+// closeIdle closes the connections that wait for a request and fit; clients of HTTP/2 are asked to
+// leave.
+func (l *loop) closeIdle(fits func(*connInfo) bool) {
 	for s := range l.socks {
-		if c, ok := s.owner.(*client); ok && c.ex == nil && len(c.kept) == 0 && fits(c) {
-			c.end()
+		switch c := s.owner.(type) {
+		case *client:
+			if c.ex == nil && len(c.kept) == 0 && fits(&c.info) {
+				c.end()
+			}
+		case *h2conn:
+			if fits(&c.info) {
+				c.leave()
+			}
 		}
 	}
 }
@@ -149,6 +157,6 @@ func (l *loop) drain() int {
 		a.close()
 		delete(l.acceptors, key)
 	}
-	l.closeIdle(func(*client) bool { return true })
+	l.closeIdle(func(*connInfo) bool { return true })
 	return l.clients
 }

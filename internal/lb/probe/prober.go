@@ -54,6 +54,7 @@ func Probe(ctx context.Context, nw Network, c *Check, target netip.AddrPort) Res
 		return failure(err)
 	}
 	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })()
 	if c.Protocol == "TCP" {
 		return Success
 	}
@@ -135,6 +136,7 @@ func await(ctx context.Context, fd int) (net.Conn, error) {
 			return nil, fmt.Errorf("set deadline: %w", err)
 		}
 	}
+	defer context.AfterFunc(ctx, func() { f.SetDeadline(time.Now()) })()
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return nil, fmt.Errorf("watch socket: %w", err)
