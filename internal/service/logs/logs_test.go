@@ -224,6 +224,45 @@ func TestSweepsWhatRowsHaveLeft(t *testing.T) {
 	}
 }
 
+// TestBoto3 writes and reads with boto3's paginators, as programs do.
+func TestBoto3(t *testing.T) {
+	s := newService(t)
+	s.now = time.Now
+	r := wire.NewRouter(wire.Config{})
+	s.Register(r)
+	wiretest.Boto3(t, r, "test", "test", `
+import time
+logs = client("logs")
+logs.create_log_group(logGroupName="g", tags={"a": "b"})
+same(code(logs.create_log_group, logGroupName="g"), "ResourceAlreadyExistsException")
+now = int(time.time() * 1000)
+for stream in "ab":
+    logs.create_log_stream(logGroupName="g", logStreamName=stream)
+    logs.put_log_events(logGroupName="g", logStreamName=stream, logEvents=[
+        {"timestamp": now - 100 + i, "message": "%s %d \u20ac" % (stream, i)} for i in range(50)])
+pages = logs.get_paginator("filter_log_events").paginate(
+    logGroupName="g", interleaved=True, PaginationConfig={"PageSize": 7})
+found = [e for page in pages for e in page["events"]]
+same(len({e["eventId"] for e in found}), 100)
+same([e["timestamp"] for e in found], sorted(e["timestamp"] for e in found))
+same(found[0]["message"][-1], "\u20ac")
+token, walked = None, []
+while True:
+    more = {"nextToken": token} if token else {}
+    page = logs.get_log_events(logGroupName="g", logStreamName="a", startFromHead=True, limit=8, **more)
+    walked += [e["message"] for e in page["events"]]
+    if page["nextForwardToken"] == token:
+        break
+    token = page["nextForwardToken"]
+same(walked, ["a %d \u20ac" % i for i in range(50)])
+streams = [s["logStreamName"] for page in logs.get_paginator("describe_log_streams").paginate(
+    logGroupName="g", PaginationConfig={"PageSize": 1}) for s in page["logStreams"]]
+same(streams, ["a", "b"])
+logs.delete_log_group(logGroupName="g")
+same(logs.describe_log_groups()["logGroups"], [])
+`)
+}
+
 func TestOpenStream(t *testing.T) {
 	s := newService(t)
 	ctx := t.Context()

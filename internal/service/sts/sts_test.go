@@ -72,6 +72,30 @@ func TestSessionsAuthenticate(t *testing.T) {
 	}
 }
 
+// TestBoto3 lets boto3 sign with keys and with the credentials of sessions.
+func TestBoto3(t *testing.T) {
+	s := newService(t)
+	s.now = time.Now
+	h := serve(s, wire.Config{Keys: map[string]wire.Key{"AKIDEXAMPLE": {Secret: "s/e+c r"}}})
+	wiretest.Boto3(t, h, "AKIDEXAMPLE", "s/e+c r", `
+sts = client("sts")
+same(sts.get_caller_identity()["Arn"], "arn:aws:iam::123456789012:root")
+role = sts.assume_role(RoleArn="arn:aws:iam::123456789012:role/app/task", RoleSessionName="me")
+c = role["Credentials"]
+session = dict(aws_access_key_id=c["AccessKeyId"], aws_secret_access_key=c["SecretAccessKey"])
+whole = client("sts", aws_session_token=c["SessionToken"], **session)
+same(whole.get_caller_identity()["Arn"], "arn:aws:sts::123456789012:assumed-role/task/me")
+same(code(client("sts", **session).get_caller_identity), "InvalidClientTokenId")
+session["aws_secret_access_key"] = "x"
+wrong = client("sts", aws_session_token=c["SessionToken"], **session)
+same(code(wrong.get_caller_identity), "SignatureDoesNotMatch")
+same(code(client("sts", aws_access_key_id="NONE", aws_secret_access_key="x").get_caller_identity),
+     "InvalidClientTokenId")
+same(code(sts.assume_role, RoleArn="arn:aws:iam::123456789012:role/none", RoleSessionName="me"),
+     "AccessDenied")
+`)
+}
+
 func TestUnsignedIsRefused(t *testing.T) {
 	w := httptest.NewRecorder()
 	body := strings.NewReader("Action=GetCallerIdentity&Version=2011-06-15")
