@@ -145,6 +145,9 @@ type Rule struct {
 // Condition is one condition of a rule, see package match.
 type Condition = match.Condition
 
+// ConditionField names what a condition looks at.
+type ConditionField = match.Field
+
 // QueryPair is one value of a query-string condition. An empty Key means any key.
 type QueryPair = match.QueryPair
 

@@ -1,0 +1,152 @@
+package lbfile
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"fairlead/internal/lb"
+)
+
+const (
+	// reloadEvery is how often the files are looked at for changes.
+	reloadEvery = time.Second
+	// drainTime is how long requests in flight may take when the program ends.
+	drainTime = 30 * time.Second
+)
+
+// Run serves the configuration in a file until ctx ends, and reloads it when it changes. loops is
+// the number of event loops, 0 for one per CPU. It returns an error if the first configuration
+// cannot be served.
+func Run(ctx context.Context, path string, loops int, log *slog.Logger) error {
+	f, err := Load(path)
+	if err != nil {
+		return err
+	}
+	out, err := openLog(f.AccessLog)
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	cfg := lb.Config{Loops: loops, Logger: log, AccessLog: out.write}
+	engine, err := lb.New(cfg)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	if err := swap(engine, f); err != nil {
+		return err
+	}
+	log.Info("serving", "listeners", len(f.Listeners), "target_groups", len(f.TargetGroups))
+	watch(ctx, engine, path, f, log)
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	return engine.Shutdown(ending)
+}
+
+// swap puts a configuration to work.
+func swap(e *lb.Engine, f *File) error {
+	spec, err := f.Spec()
+	if err != nil {
+		return err
+	}
+	table, err := lb.Compile(spec)
+	if err != nil {
+		return err
+	}
+	return e.Swap(table)
+}
+
+// watch reloads the configuration whenever one of its files has changed, until ctx ends.
+func watch(ctx context.Context, e *lb.Engine, path string, f *File, log *slog.Logger) {
+	tick := time.NewTicker(reloadEvery)
+	defer tick.Stop()
+	seen := stamp(path, f)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if now := stamp(path, f); now == seen {
+			continue
+		}
+		next, err := Load(path)
+		if err == nil {
+			f = next
+			err = swap(e, f)
+		}
+		seen = stamp(path, f)
+		if err != nil {
+			log.Error("reload configuration", "error", err)
+			continue
+		}
+		log.Info("configuration reloaded", "file", path)
+	}
+}
+
+// stamp is a text that changes when one of the files of a configuration does.
+func stamp(path string, f *File) string {
+	out := stampOf(path)
+	for _, l := range f.Listeners {
+		for _, c := range l.Certificates {
+			out += stampOf(c.CertFile) + stampOf(c.KeyFile)
+		}
+	}
+	return out
+}
+
+func stampOf(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return path + " is not there\n"
+	}
+	return fmt.Sprintln(path, info.Size(), info.ModTime().UnixNano())
+}
+
+// accessLog writes access-log lines.
+type accessLog struct {
+	mu   sync.Mutex // guards w
+	w    *bufio.Writer
+	file io.Closer
+}
+
+func openLog(name string) (*accessLog, error) {
+	switch name {
+	case "":
+		return &accessLog{w: bufio.NewWriter(io.Discard)}, nil
+	case "-":
+		return &accessLog{w: bufio.NewWriter(os.Stdout)}, nil
+	}
+	file, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open access log: %w", err)
+	}
+	return &accessLog{w: bufio.NewWriterSize(file, 1<<20), file: file}, nil
+}
+
+// write appends a line per record, in the format of Application Load Balancers.
+func (l *accessLog) write(records []lb.AccessRecord) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	buf := l.w.AvailableBuffer()
+	for i := range records {
+		buf = records[i].AppendLine(buf[:0])
+		l.w.Write(buf) // an error stays in the writer and shows at the end
+	}
+	l.w.Flush()
+}
+
+func (l *accessLog) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.w.Flush()
+	if l.file != nil {
+		l.file.Close()
+	}
+}
