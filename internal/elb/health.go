@@ -15,7 +15,8 @@ const AllZones = "all"
 // from the registration itself, or else what the probes saw last. See
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
 func HealthOf(r state.Reader, t row.Target) row.TargetHealth {
-	if h, ok := Unprobed(r, t); ok {
+	b, inUse := row.LoadBalancers.Get(r, row.LoadBalancerOf(r, t.TargetGroup))
+	if h, ok := Unprobed(b, inUse, t); ok {
 		return h
 	}
 	if seen, ok := row.TargetHealths.Get(r, t.Key()); ok {
@@ -26,9 +27,9 @@ func HealthOf(r state.Reader, t row.Target) row.TargetHealth {
 }
 
 // Unprobed returns the health of a target that gets neither requests nor probes, however it may be;
-// ok is false for a target that is in use.
-func Unprobed(r state.Reader, t row.Target) (h row.TargetHealth, ok bool) {
-	b, inUse := row.LoadBalancers.Get(r, row.LoadBalancerOf(r, t.TargetGroup))
+// ok is false for a target that is in use. b is the load balancer that its group is behind, if it is
+// behind one.
+func Unprobed(b row.LoadBalancer, inUse bool, t row.Target) (h row.TargetHealth, ok bool) {
 	switch {
 	case !inUse:
 		return health(t, api.TargetHealthStateEnumUnused, api.TargetHealthReasonEnumTargetNotInUse,

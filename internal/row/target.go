@@ -29,7 +29,15 @@ func TargetKey(group, id string, port int) string {
 }
 
 // Targets is the table of registrations. Scan with prefix group+"|" lists a group's targets.
-var Targets = state.NewTable("elb.target", Target.Key)
+// Index: draining ("yes" once deregistered).
+var Targets = state.NewTable("elb.target", Target.Key,
+	state.Index[Target]{Name: "draining", Keys: func(t Target) []string {
+		if t.DrainingSince == nil {
+			return nil
+		}
+		return []string{"yes"}
+	}},
+)
 
 // TargetHealth is what the probes of the data plane saw last. Writer: balancer controller.
 type TargetHealth struct {

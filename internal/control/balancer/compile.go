@@ -194,13 +194,15 @@ func (c *compiler) groups(r state.Reader, b row.LoadBalancer, from string) (grou
 	slices.Sort(arns)
 	for _, arn := range slices.Compact(arns) {
 		if g, ok := row.TargetGroups.Get(r, arn); ok {
-			groups = append(groups, c.group(r, g, from))
+			groups = append(groups, c.group(r, b, g, from))
 		}
 	}
 	return groups
 }
 
-func (c *compiler) group(r state.Reader, g row.TargetGroup, from string) lb.Group {
+func (c *compiler) group(
+	r state.Reader, b row.LoadBalancer, g row.TargetGroup, from string,
+) lb.Group {
 	v := elb.OfGroup(g).Values(g.Attributes)
 	out := lb.Group{
 		ID: g.ARN, Protocol: lb.Protocol(g.Protocol), Version: lb.ProtocolVersion(g.ProtocolVersion),
@@ -211,7 +213,7 @@ func (c *compiler) group(r state.Reader, g row.TargetGroup, from string) lb.Grou
 	}
 	for t := range row.Targets.Scan(r, g.ARN+"|") {
 		addr, err := netip.ParseAddr(t.ID)
-		_, unprobed := elb.Unprobed(r, t)
+		_, unprobed := elb.Unprobed(b, true, t)
 		if err != nil || unprobed && t.DrainingSince == nil {
 			continue
 		}

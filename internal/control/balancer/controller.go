@@ -5,8 +5,8 @@
 //	  --compile--> lb.TableSpec --lb.Compile--> lb.Table --Swap--> engine
 //	engine --> TargetHealth rows, LoadBalancer.State, drained Target rows deleted
 //
-// The loop is level-triggered: every pass looks at all rows and compiles the whole table, whatever
-// woke it, and does nothing where nothing differs. A kill between any two steps loses nothing; the
+// The loop is level-triggered: when rows have changed, a pass looks at all of them and compiles the
+// whole table, whatever the change was, and does nothing where nothing differs. A kill between any two steps loses nothing; the
 // next start finds the rows, and the last known health goes into the first table, so that traffic
 // flows before the first probe.
 //
@@ -66,12 +66,15 @@ type Controller struct {
 	log      *slog.Logger
 	compiler *compiler
 
-	spec     lb.TableSpec         // the last one that was swapped in
-	swapped  bool                 // there was one
-	failed   []string             // what is wrong with it, e.g. addresses that could not be opened
-	retryAt  time.Time            // when it is swapped in again because of that
-	draining map[string]time.Time // by target key: since when the data plane knows
-	notes    map[string]bool      // what the last pass complained about, to say it once
+	observer *observer
+
+	behind  bool            // the next pass must look at all rows, changed or not
+	wanted  lb.TableSpec    // what the rows ask for
+	amiss   []string        // what is wrong with the rows
+	spec    lb.TableSpec    // the last table that was swapped in
+	failed  []string        // what is wrong with it, e.g. addresses that could not be opened
+	retryAt time.Time       // when it is swapped in again because of that
+	told    map[string]bool // what was wrong in the last pass, to say it once
 }
 
 // New returns a controller; Run starts it.
@@ -82,7 +85,7 @@ func New(cfg Config) *Controller {
 	}
 	return &Controller{
 		store: cfg.Store, engine: cfg.Engine, log: log, compiler: newCompiler(cfg.FrontDoor),
-		draining: map[string]time.Time{}, notes: map[string]bool{},
+		observer: &observer{engine: cfg.Engine}, behind: true,
 	}
 }
 
@@ -99,10 +102,12 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer timer.Stop()
 	<-timer.C // the first pass waits for the rows
 	for {
+		rowsChanged := false
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+			rowsChanged = true
 		case _, open := <-health:
 			if !open {
 				health = nil
@@ -110,7 +115,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		timer.Stop()
-		if pause := c.pass(ctx); pause > 0 {
+		if pause := c.pass(ctx, rowsChanged); pause > 0 {
 			timer.Reset(pause)
 		}
 	}
@@ -160,25 +165,31 @@ func matters(view *state.Snapshot, changes []state.Change) bool {
 	return false
 }
 
-// pass does everything once and returns after which time it wants to be called again; 0 is never.
-func (c *Controller) pass(ctx context.Context) (pause time.Duration) {
-	view := c.store.View()
-	spec, notes := c.compiler.compile(view)
-	retry := len(c.failed) > 0 && !time.Now().Before(c.retryAt)
-	if !c.swapped || retry || !reflect.DeepEqual(spec, c.spec) {
-		c.failed = c.swap(spec)
-		c.retryAt = time.Now().Add(retryBinds)
+// pass does what is due and returns after which time it wants to be called again; 0 is never.
+func (c *Controller) pass(ctx context.Context, rowsChanged bool) (pause time.Duration) {
+	view, now := c.store.View(), time.Now()
+	rowsChanged = rowsChanged || c.behind
+	retry := len(c.failed) > 0 && !now.Before(c.retryAt)
+	if rowsChanged {
+		c.wanted, c.amiss = c.compiler.compile(view)
 	}
-	c.note(append(notes, c.failed...))
-	c.noteDraining(view)
+	if retry || rowsChanged && (c.told == nil || !reflect.DeepEqual(c.wanted, c.spec)) {
+		c.failed = c.swap(c.wanted)
+		c.retryAt = now.Add(retryBinds)
+	}
+	c.tell(slices.Concat(c.amiss, c.failed))
+	if rowsChanged {
+		c.observer.noteDraining(view, now)
+	}
 	if len(c.failed) > 0 {
-		pause = max(time.Until(c.retryAt), time.Millisecond)
+		pause = max(c.retryAt.Sub(now), time.Millisecond)
 	}
-	writes := observe(view, c.engine, c.draining, time.Now())
+	writes := c.observer.observe(view, rowsChanged, now)
 	if len(writes.draining) > 0 {
 		pause = drainPoll
 	}
-	if err := writes.commit(ctx, c.store); err != nil && ctx.Err() == nil {
+	err := writes.commit(ctx, c.store)
+	if c.behind = err != nil; c.behind && ctx.Err() == nil {
 		c.log.Error("writing what the load balancers see", "err", err)
 		pause = retryWrites
 	}
@@ -187,7 +198,7 @@ func (c *Controller) pass(ctx context.Context) (pause time.Duration) {
 
 // swap gives the engine a new table and returns what is wrong with it.
 func (c *Controller) swap(spec lb.TableSpec) (notes []string) {
-	c.spec, c.swapped = spec, true
+	c.spec = spec
 	table, err := lb.Compile(spec)
 	if err != nil {
 		var good lb.TableSpec
@@ -234,29 +245,13 @@ func withoutFaults(spec lb.TableSpec) (good lb.TableSpec, notes []string) {
 	return good, notes
 }
 
-// note logs what the pass before has not complained about.
-func (c *Controller) note(notes []string) {
+// tell logs what is wrong now and was not in the pass before.
+func (c *Controller) tell(problems []string) {
 	current := map[string]bool{}
-	for _, n := range notes {
-		if current[n] = true; !c.notes[n] {
-			c.log.Warn("load balancer", "problem", n)
+	for _, p := range problems {
+		if current[p] = true; !c.told[p] {
+			c.log.Warn("load balancer", "problem", p)
 		}
 	}
-	c.notes = current
-}
-
-// noteDraining remembers since when the data plane knows which targets drain.
-func (c *Controller) noteDraining(view *state.Snapshot) {
-	draining := map[string]time.Time{}
-	for t := range row.Targets.Scan(view, "") {
-		if t.DrainingSince == nil {
-			continue
-		}
-		since, known := c.draining[t.Key()]
-		if !known {
-			since = time.Now()
-		}
-		draining[t.Key()] = since
-	}
-	c.draining = draining
+	c.told = current
 }

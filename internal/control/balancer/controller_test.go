@@ -98,7 +98,7 @@ func TestPassSwapsOnlyWhatDiffers(t *testing.T) {
 	c := newController(store, engine)
 	want := func(swaps int, when string) {
 		t.Helper()
-		c.pass(t.Context())
+		c.pass(t.Context(), true)
 		if got := engine.count(); got != swaps {
 			t.Errorf("%s: %d swaps, want %d", when, got, swaps)
 		}
@@ -122,7 +122,7 @@ func TestLoadBalancerBecomesActive(t *testing.T) {
 	statetest.Update(t, store, fillWeb)
 	c := newController(store, engine)
 	stateOf := func() string {
-		c.pass(t.Context())
+		c.pass(t.Context(), true)
 		b, _ := row.LoadBalancers.Get(store.View(), arn("loadbalancer/app/web/1"))
 		return b.State
 	}
@@ -164,19 +164,19 @@ func TestHealthIsWritten(t *testing.T) {
 		seen(lb.Unhealthy, "Target.Timeout")[0],
 	} {
 		engine.health = []lb.TargetHealth{h}
-		c.pass(t.Context())
+		c.pass(t.Context(), true)
 		got, ok := row.TargetHealths.Get(store.View(), key)
 		if !ok || got.State != string(h.State) || got.Reason != h.Reason || !got.Since.Equal(start) {
 			t.Errorf("row %+v, want %+v", got, h)
 		}
 	}
 	before := store.View().Revision()
-	c.pass(t.Context())
+	c.pass(t.Context(), true)
 	if after := store.View().Revision(); after != before {
 		t.Errorf("the same health was written again")
 	}
 	statetest.Update(t, store, func(tx *state.Tx) { row.Targets.Delete(tx, key) })
-	c.pass(t.Context())
+	c.pass(t.Context(), true)
 	if h, ok := row.TargetHealths.Get(store.View(), key); ok {
 		t.Errorf("health of a target that is gone: %+v", h)
 	}
@@ -188,13 +188,13 @@ func TestHealthIsForgotten(t *testing.T) {
 	statetest.Update(t, store, fillWeb)
 	c := newController(store, engine)
 	engine.health = seen(lb.Healthy, "")
-	c.pass(t.Context())
+	c.pass(t.Context(), true)
 	statetest.Update(t, store, func(tx *state.Tx) {
 		for r := range row.Rules.Scan(tx, "") {
 			row.Rules.Delete(tx, r.ARN)
 		}
 	})
-	c.pass(t.Context())
+	c.pass(t.Context(), true)
 	if n := row.TargetHealths.Len(store.View()); n != 0 {
 		t.Errorf("%d rows of health are left", n)
 	}
@@ -228,16 +228,16 @@ func TestDrainedTargetIsDeleted(t *testing.T) {
 	})
 	engine.outstanding = 1
 	c := newController(store, engine)
-	if pause := c.pass(t.Context()); pause != drainPoll {
+	if pause := c.pass(t.Context(), true); pause != drainPoll {
 		t.Errorf("looks again after %v", pause)
 	}
-	c.draining[row.TargetKey(groupARN("app"), "10.0.1.10", 8080)] = now.Add(-time.Hour)
-	c.pass(t.Context())
+	c.observer.draining[row.TargetKey(groupARN("app"), "10.0.1.10", 8080)] = now.Add(-time.Hour)
+	c.pass(t.Context(), true)
 	if n := row.Targets.Len(store.View()); n != 1 {
 		t.Fatal("a busy target was deleted")
 	}
 	engine.outstanding = 0
-	c.pass(t.Context())
+	c.pass(t.Context(), true)
 	if n := row.Targets.Len(store.View()); n != 0 {
 		t.Error("an idle target was kept")
 	}
@@ -265,15 +265,15 @@ func TestBindErrorIsToldOnceAndRetried(t *testing.T) {
 	var log strings.Builder
 	c := New(Config{Store: store, Engine: engine, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	engine.bindErr = &lb.BindError{Listener: "x", Err: errors.New("address already in use")}
-	if pause := c.pass(t.Context()); pause <= 0 || pause > retryBinds {
+	if pause := c.pass(t.Context(), true); pause <= 0 || pause > retryBinds {
 		t.Errorf("tries again after %v", pause)
 	}
-	c.pass(t.Context())
+	c.pass(t.Context(), true)
 	if engine.count() != 1 {
 		t.Error("tried again at once")
 	}
 	c.retryAt = time.Now()
-	c.pass(t.Context())
+	c.pass(t.Context(), false)
 	if engine.count() != 2 {
 		t.Error("not tried again")
 	}
@@ -281,7 +281,7 @@ func TestBindErrorIsToldOnceAndRetried(t *testing.T) {
 		t.Errorf("told %d times", n)
 	}
 	engine.bindErr, c.retryAt = nil, time.Now()
-	if pause := c.pass(t.Context()); pause != 0 || engine.count() != 3 {
+	if pause := c.pass(t.Context(), true); pause != 0 || engine.count() != 3 {
 		t.Errorf("after success: again after %v, %d swaps", pause, engine.count())
 	}
 }

@@ -31,25 +31,30 @@ type writes struct {
 	draining []row.Target       // not drained yet
 }
 
-// observe compares what the engine sees with the rows. since tells, by target key, how long the
-// engine has known that a target drains.
-func observe(
-	r state.Reader, engine Engine, since map[string]time.Time, now time.Time,
-) (w writes) {
-	w.health, w.stale = healthChanges(r, engine.Health())
+// observer compares what the engine sees with the rows.
+type observer struct {
+	engine Engine
+	// draining tells, by target key, since when the engine knows that a target drains.
+	draining map[string]time.Time
+	// seen is the health that the rows have already, as far as they have not changed since.
+	seen map[lb.TargetKey]lb.TargetHealth
+}
+
+// observe returns the changes of rows that are due. After a change of rows everything is compared;
+// otherwise only the health that the engine has changed.
+func (o *observer) observe(r state.Reader, rowsChanged bool, now time.Time) (w writes) {
+	if rowsChanged || o.seen == nil {
+		o.seen = map[lb.TargetKey]lb.TargetHealth{}
+		w.stale = staleHealth(r)
+	}
+	w.health = o.healthChanges(r)
 	for b := range row.LoadBalancers.Scan(r, "") {
-		if b.State == string(api.LoadBalancerStateEnumProvisioning) && listens(r, b, engine) {
+		if b.State == string(api.LoadBalancerStateEnumProvisioning) && listens(r, b, o.engine) {
 			w.active = append(w.active, b.ARN)
 		}
 	}
-	for t := range row.Targets.Scan(r, "") {
-		if t.DrainingSince == nil {
-			continue
-		}
-		d := drain{known: now.Sub(since[t.Key()]), age: now.Sub(*t.DrainingSince)}
-		d.delay, d.inUse = drainDelay(r, t)
-		d.outstanding = engine.Outstanding(keyOf(t))
-		if d.over() {
+	for t := range row.Targets.By(r, "draining", "yes") {
+		if o.drained(r, t, now) {
 			w.drained = append(w.drained, t)
 		} else {
 			w.draining = append(w.draining, t)
@@ -58,20 +63,45 @@ func observe(
 	return w
 }
 
+// noteDraining remembers since when the engine knows which targets drain: it has just been given a
+// table of these rows.
+func (o *observer) noteDraining(r state.Reader, now time.Time) {
+	draining := map[string]time.Time{}
+	for t := range row.Targets.By(r, "draining", "yes") {
+		draining[t.Key()] = now
+		if since, known := o.draining[t.Key()]; known {
+			draining[t.Key()] = since
+		}
+	}
+	o.draining = draining
+}
+
+func (o *observer) drained(r state.Reader, t row.Target, now time.Time) bool {
+	d := drain{age: now.Sub(*t.DrainingSince), outstanding: o.engine.Outstanding(keyOf(t))}
+	if since, known := o.draining[t.Key()]; known {
+		d.known = now.Sub(since)
+	}
+	d.delay, d.inUse = drainDelay(r, t)
+	return d.over()
+}
+
 func keyOf(t row.Target) lb.TargetKey {
 	return lb.TargetKey{Group: t.TargetGroup, ID: t.ID, Port: uint16(t.Port)}
 }
 
-// healthChanges returns the health that differs from the rows, and the keys of rows that say
-// nothing any more: of targets that are gone or get no probes.
-func healthChanges(r state.Reader, seen []lb.TargetHealth) (put []row.TargetHealth, stale []string) {
-	for _, h := range seen {
+// healthChanges returns the health that differs from the rows, in the order of their keys.
+func (o *observer) healthChanges(r state.Reader) (put []row.TargetHealth) {
+	probed := probes(r)
+	for _, h := range o.engine.Health() {
+		if o.seen[h.TargetKey] == h {
+			continue
+		}
+		o.seen[h.TargetKey] = h
 		next := row.TargetHealth{
 			TargetGroup: h.Group, ID: h.ID, Port: int(h.Port), State: string(h.State),
 			Reason: h.Reason, Description: h.Description, Since: h.Since.UTC().Round(0),
 		}
-		t, registered := row.Targets.Get(r, next.Key())
-		if !registered || !probed(r, t) {
+		if t, registered := row.Targets.Get(r, next.Key()); !registered || !probed(t) {
 			continue
 		}
 		old, _ := row.TargetHealths.Get(r, next.Key())
@@ -80,17 +110,38 @@ func healthChanges(r state.Reader, seen []lb.TargetHealth) (put []row.TargetHeal
 		}
 	}
 	slices.SortFunc(put, func(a, b row.TargetHealth) int { return cmp.Compare(a.Key(), b.Key()) })
-	for h := range row.TargetHealths.Scan(r, "") {
-		if t, registered := row.Targets.Get(r, h.Key()); !registered || !probed(r, t) {
-			stale = append(stale, h.Key())
-		}
-	}
-	return put, stale
+	return put
 }
 
-func probed(r state.Reader, t row.Target) bool {
-	_, unprobed := elb.Unprobed(r, t)
-	return !unprobed
+// staleHealth lists the keys of rows that say nothing any more: of targets that are gone or get no
+// probes.
+func staleHealth(r state.Reader) (keys []string) {
+	probed := probes(r)
+	for h := range row.TargetHealths.Scan(r, "") {
+		if t, registered := row.Targets.Get(r, h.Key()); !registered || !probed(t) {
+			keys = append(keys, h.Key())
+		}
+	}
+	return keys
+}
+
+// probes returns a function that tells whether a target is probed. It looks each group's load
+// balancer up once.
+func probes(r state.Reader) func(t row.Target) bool {
+	type user struct {
+		balancer row.LoadBalancer
+		inUse    bool
+	}
+	users := map[string]user{}
+	return func(t row.Target) bool {
+		u, known := users[t.TargetGroup]
+		if !known {
+			u.balancer, u.inUse = row.LoadBalancers.Get(r, row.LoadBalancerOf(r, t.TargetGroup))
+			users[t.TargetGroup] = u
+		}
+		_, unprobed := elb.Unprobed(u.balancer, u.inUse, t)
+		return !unprobed
+	}
 }
 
 // listens tells whether all nodes of a load balancer exist and accept connections on the ports of
