@@ -68,11 +68,6 @@ func throttle(failures int, longest time.Duration) time.Duration {
 	return min(time.Second<<min(failures-1, doublings), longest)
 }
 
-// failed tells whether a task ended by itself before it was ever healthy.
-func failed(t row.Task) bool {
-	return !t.Notes.Healthy && endedItself(t)
-}
-
 // endedItself tells whether nobody asked a task to stop: its containers are gone already.
 func endedItself(t row.Task) bool {
 	return t.StopCode == ecs.TaskStopCodeTaskFailedToStart ||

@@ -80,20 +80,22 @@ func (p *planner) observeRecoveries() {
 func (p *planner) observeFailures() {
 	var failures, crashes int
 	for _, t := range p.tasks {
-		if t.open || t.Notes.Stopped {
+		if !t.open && !t.Notes.Stopped {
+			t.Notes.Stopped, t.noted = true, true
+		}
+		if t.Notes.Ended || t.DesiredStatus != row.TaskStopped || !endedItself(t.Task.Task) {
 			continue
 		}
-		t.Notes.Stopped, t.noted = true, true
-		if !failed(t.Task.Task) {
+		t.Notes.Ended, t.noted = true, true
+		if t.Notes.Healthy {
 			continue
 		}
 		p.countFailures(t.deployment, 1)
-		if t.deployment != p.primary {
-			continue
-		}
-		if t.StartedAt == nil {
+		switch {
+		case t.deployment != p.primary:
+		case t.StartedAt == nil:
 			failures++
-		} else {
+		default:
 			crashes++
 		}
 	}

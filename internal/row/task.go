@@ -79,7 +79,8 @@ type TaskNotes struct {
 	Registered bool `json:"registered,omitempty"` // told: registered targets
 	Healthy    bool `json:"healthy,omitempty"`    // counted as healthy once
 	Draining   bool `json:"draining,omitempty"`   // told: deregistered targets
-	Stopped    bool `json:"stopped,omitempty"`    // its end was seen, and counted if it was a failure
+	Ended      bool `json:"ended,omitempty"`      // ended by itself, counted if that was a failure
+	Stopped    bool `json:"stopped,omitempty"`    // STOPPED, nothing is left to draw
 }
 
 // TaskNetwork is the awsvpc configuration with the one subnet that placement chose.

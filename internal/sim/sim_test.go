@@ -1,0 +1,54 @@
+package sim
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestScheduler runs services through random lives: a promise that breaks names the seed that shows
+// it. When the faults stop, every service must reach its steady state.
+func TestScheduler(t *testing.T) {
+	seeds, steps := uint64(150), 100
+	if testing.Short() {
+		seeds = 40
+	}
+	for seed := range seeds {
+		w := New(seed, int(seed%9), 100, 200, Sound)
+		w.Balanced, w.Checked = seed%3 != 0, seed%4 == 0
+		if seed%2 == 0 {
+			w.Breaker(seed%4 == 0)
+		}
+		for range steps {
+			w.Random()
+			w.Pass()
+			if w.Broken != nil {
+				t.Fatalf("seed %d: %v%s", seed, w.Broken, w.story())
+			}
+		}
+		w.Calm()
+		if !w.Run(2*time.Hour, w.Steady) {
+			t.Fatalf("seed %d: no steady state: %v%s", seed, w.Broken, w.story())
+		}
+		if got := w.Kept(); got != w.Service.DesiredCount || len(w.Rollouts) != 1 {
+			t.Fatalf("seed %d: steady with %d tasks of %d and %d deployments%s",
+				seed, got, w.Service.DesiredCount, len(w.Rollouts), w.story())
+		}
+	}
+}
+
+// story is the end of the world's events and what is left in it.
+func (w *World) story() (text string) {
+	events := w.Events[max(0, len(w.Events)-25):]
+	for _, e := range events {
+		text += fmt.Sprintf("\n%8v %s", e.At, e.Text)
+	}
+	for _, t := range w.Tasks {
+		text += fmt.Sprintf("\n  %s %s %s desired %s, %s", t.ID, t.Deployment, t.LastStatus,
+			t.DesiredStatus, t.health)
+	}
+	for _, r := range w.Rollouts {
+		text += fmt.Sprintf("\n  %s %s %s", r.ID, r.Status, r.RolloutState)
+	}
+	return text
+}
