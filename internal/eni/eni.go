@@ -43,9 +43,10 @@ type Request struct {
 
 // Allocate adds an interface to the transaction.
 //
-// Faults: InvalidSubnetID.NotFound, InvalidGroup.NotFound, InvalidParameter (a group of another VPC),
-// SecurityGroupsPerInterfaceLimitExceeded, InsufficientFreeAddressesInSubnet, InvalidIPAddress.InUse,
-// InvalidParameterValue, and InsufficientAddressCapacity when the public pool is used up.
+// Faults: InvalidSubnetID.NotFound, InvalidGroup.NotFound, InvalidParameter (a group of another
+// VPC), SecurityGroupsPerInterfaceLimitExceeded, InsufficientFreeAddressesInSubnet,
+// InvalidIPAddress.InUse, InvalidParameterValue, and InsufficientAddressCapacity when the public
+// pool is used up.
 func Allocate(tx *state.Tx, r Request) (row.NetworkInterface, error) {
 	subnet, ok := row.Subnets.Get(tx, r.Scope.Key(r.Subnet))
 	if !ok {
@@ -97,8 +98,8 @@ func newMAC() string {
 	return mac
 }
 
-// Groups checks that the security groups can be used by an interface in the subnet and returns them;
-// none stands for the VPC's default group. Faults as those of Allocate.
+// Groups checks that the security groups can be used by an interface in the subnet and returns
+// them; none stands for the VPC's default group. Faults as those of Allocate.
 func Groups(r state.Reader, s row.Subnet, ids []string) ([]string, error) {
 	if len(ids) == 0 {
 		return defaultGroup(r, s)
@@ -131,8 +132,9 @@ func defaultGroup(r state.Reader, s row.Subnet) ([]string, error) {
 		"The security group 'default' does not exist in VPC '%s'", s.VPC)
 }
 
-// Release removes the interface with this key (row.NetworkInterface.Key) from the transaction, if it
-// is there, and frees the Elastic IP address that it had. The network controller removes the devices.
+// Release removes the interface with this key (row.NetworkInterface.Key) from the transaction, if
+// it is there, and frees the Elastic IP address that it had. The network controller removes the
+// devices.
 func Release(tx *state.Tx, key string) {
 	n, ok := row.NetworkInterfaces.Get(tx, key)
 	if !ok {

@@ -99,7 +99,8 @@ func TestAllocate(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	s := open(t)
-	if _, err := allocate(t, s, eni.Request{Subnet: small.ID, Address: addr("10.0.1.9")}); err != nil {
+	_, err := allocate(t, s, eni.Request{Subnet: small.ID, Address: addr("10.0.1.9")})
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
@@ -225,7 +226,8 @@ func TestPool(t *testing.T) {
 		t.Errorf("given %v, %v", given, err)
 	}
 	change(t, s, func(tx *state.Tx) error {
-		row.Addresses.Put(tx, row.Address{Scope: scope, ID: "eipalloc-1", Address: addr("192.0.2.5")})
+		row.Addresses.Put(tx,
+			row.Address{Scope: scope, ID: "eipalloc-1", Address: addr("192.0.2.5")})
 		return nil
 	})
 	n, err := allocate(t, s, eni.Request{Subnet: small.ID, Public: true})
@@ -266,8 +268,8 @@ func TestReleaseFreesElasticAddress(t *testing.T) {
 	}
 }
 
-// BenchmarkAllocate adds an interface to a subnet of 4091 addresses that has 4000 of them, and takes
-// it away again.
+// BenchmarkAllocate adds an interface to a subnet of 4091 addresses that has 4000 of them, and
+// takes it away again.
 func BenchmarkAllocate(b *testing.B) {
 	s := open(b)
 	for range 40 {

@@ -46,9 +46,9 @@ func loopbackPool() netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{127, byte(1 + rand.IntN(254)), 0, 0}), 16)
 }
 
-// PublicAddress returns an address of the public pool that nobody has. The search starts at a random
-// place, so that an address that was given back is not at once somebody else's. The caller puts the
-// address into a row of the same transaction.
+// PublicAddress returns an address of the public pool that nobody has. The search starts at a
+// random place, so that an address that was given back is not at once somebody else's. The caller
+// puts the address into a row of the same transaction.
 // Fault: InsufficientAddressCapacity.
 func PublicAddress(tx *state.Tx) (netip.Addr, error) {
 	pool := poolOf(tx)

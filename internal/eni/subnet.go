@@ -9,8 +9,8 @@ import (
 	"fairlead/internal/state"
 )
 
-// AWS keeps five addresses of every subnet: the network, the router, DNS, one for the future and the
-// broadcast address.
+// AWS keeps five addresses of every subnet: the network, the router, DNS, one for the future and
+// the broadcast address.
 // https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
 const (
 	reservedFirst = 4

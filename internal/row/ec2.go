@@ -84,7 +84,7 @@ func (s Subnet) ARN() string { return s.Scope.ARN("ec2", "subnet/"+s.ID) }
 
 // Subnets is the table of subnets. Writer: the EC2 service. Index: vpc.
 var Subnets = state.NewTable("ec2.subnet", Subnet.Key,
-	state.Index[Subnet]{Name: "vpc", Keys: func(s Subnet) []string { return []string{s.VPC} }},
+	byOne("vpc", func(s Subnet) string { return s.VPC }),
 )
 
 // InternetGateway connects the VPC that it is attached to with the world.
@@ -101,7 +101,7 @@ func (g InternetGateway) Key() string { return g.Scope.Key(g.ID) }
 
 // InternetGateways is the table of internet gateways. Writer: the EC2 service. Index: vpc.
 var InternetGateways = state.NewTable("ec2.igw", InternetGateway.Key,
-	state.Index[InternetGateway]{Name: "vpc", Keys: func(g InternetGateway) []string { return some(g.VPC) }},
+	byOne("vpc", func(g InternetGateway) string { return g.VPC }),
 )
 
 // RouteTable says where packets that leave a subnet go. The routes to the VPC's own ranges are not
@@ -146,14 +146,14 @@ func (t RouteTable) Serves(subnet string) bool {
 // RouteTables is the table of route tables. Writer: the EC2 service.
 // Indexes: vpc; association (its id); token (the client's).
 var RouteTables = state.NewTable("ec2.rtb", RouteTable.Key,
-	state.Index[RouteTable]{Name: "vpc", Keys: func(t RouteTable) []string { return []string{t.VPC} }},
+	byOne("vpc", func(t RouteTable) string { return t.VPC }),
 	state.Index[RouteTable]{Name: "association", Keys: func(t RouteTable) (ids []string) {
 		for _, a := range t.Associations {
 			ids = append(ids, a.ID)
 		}
 		return ids
 	}},
-	state.Index[RouteTable]{Name: "token", Keys: func(t RouteTable) []string { return some(t.ClientToken) }},
+	byOne("token", func(t RouteTable) string { return t.ClientToken }),
 )
 
 // SecurityGroup is a set of rules that allow traffic to and from the interfaces in the group.
@@ -168,8 +168,8 @@ type SecurityGroup struct {
 	Tags        Tags                `json:"tags,omitempty"`
 }
 
-// SecurityGroupRule allows one protocol, one range of ports, one peer. Exactly one of CIDR and Group
-// names the peer.
+// SecurityGroupRule allows one protocol, one range of ports, one peer. Exactly one of CIDR and
+// Group names the peer.
 type SecurityGroupRule struct {
 	ID       string       `json:"id"` // sgr-…
 	Egress   bool         `json:"egress,omitempty"`
@@ -192,7 +192,7 @@ func (g SecurityGroup) ARN() string { return g.Scope.ARN("ec2", "security-group/
 // SecurityGroups is the table of security groups. Writer: the EC2 service.
 // Indexes: vpc; rule (sgr- id); peer (group ids that rules refer to).
 var SecurityGroups = state.NewTable("ec2.sg", SecurityGroup.Key,
-	state.Index[SecurityGroup]{Name: "vpc", Keys: func(g SecurityGroup) []string { return []string{g.VPC} }},
+	byOne("vpc", func(g SecurityGroup) string { return g.VPC }),
 	state.Index[SecurityGroup]{Name: "rule", Keys: func(g SecurityGroup) (ids []string) {
 		for _, r := range g.Rules {
 			ids = append(ids, r.ID)
@@ -223,11 +223,11 @@ type Address struct {
 // Key returns the row's key.
 func (a Address) Key() string { return a.Scope.Key(a.ID) }
 
-// Addresses is the table of Elastic IP addresses. Writers: the EC2 service; package eni, which takes
-// the association away with the interface. Indexes: public (address); interface.
+// Addresses is the table of Elastic IP addresses. Writers: the EC2 service; package eni, which
+// takes the association away with the interface. Indexes: public (address); interface.
 var Addresses = state.NewTable("ec2.eip", Address.Key,
-	state.Index[Address]{Name: "public", Keys: func(a Address) []string { return []string{a.Address.String()} }},
-	state.Index[Address]{Name: "interface", Keys: func(a Address) []string { return some(a.Interface) }},
+	byOne("public", func(a Address) string { return a.Address.String() }),
+	byOne("interface", func(a Address) string { return a.Interface }),
 )
 
 // PublicPool is the range that public addresses are taken from. There is one per store.
@@ -248,10 +248,12 @@ func ec2Tables() []state.TableInfo {
 	}
 }
 
-// some files a row under value, unless there is none.
-func some(value string) []string {
-	if value == "" {
+// byOne is an index by one value, without the rows that have none.
+func byOne[R any](name string, value func(R) string) state.Index[R] {
+	return state.Index[R]{Name: name, Keys: func(r R) []string {
+		if v := value(r); v != "" {
+			return []string{v}
+		}
 		return nil
-	}
-	return []string{value}
+	}}
 }

@@ -6,9 +6,9 @@ import (
 	"fairlead/internal/state"
 )
 
-// NetworkInterface is an elastic network interface: of a task, of a load-balancer node, or made by a
-// client. Package eni allocates and releases them inside a transaction; the network controller makes
-// the devices and alone writes Ready.
+// NetworkInterface is an elastic network interface: of a task, of a load-balancer node, or made by
+// a client. Package eni allocates and releases them inside a transaction; the network controller
+// makes the devices and alone writes Ready.
 type NetworkInterface struct {
 	Scope
 	ID     string `json:"id"` // eni-…
@@ -18,7 +18,7 @@ type NetworkInterface struct {
 	MAC    string `json:"mac"`
 
 	Address       string   `json:"address"`                 // private IPv4, unique in the VPC
-	PublicAddress string   `json:"publicAddress,omitempty"` // from the public pool, unique in the store
+	PublicAddress string   `json:"publicAddress,omitempty"` // from the pool, unique in the store
 	Groups        []string `json:"groups,omitempty"`        // security group ids
 
 	Description      string `json:"description,omitempty"`
@@ -44,13 +44,16 @@ type NetworkInterface struct {
 func (n NetworkInterface) Key() string { return n.Scope.Key(n.ID) }
 
 // NetworkInterfaces is the table of elastic network interfaces.
-// Indexes: id, subnet, vpc, group (security group id), owner (ARN), public (address), token (the client's).
+// Indexes: id, subnet, vpc, group (security group id), owner (ARN), public (address), token (the
+// client's).
 var NetworkInterfaces = state.NewTable("ec2.eni", NetworkInterface.Key,
-	state.Index[NetworkInterface]{Name: "id", Keys: func(n NetworkInterface) []string { return []string{n.ID} }},
-	state.Index[NetworkInterface]{Name: "subnet", Keys: func(n NetworkInterface) []string { return []string{n.Subnet} }},
-	state.Index[NetworkInterface]{Name: "vpc", Keys: func(n NetworkInterface) []string { return []string{n.VPC} }},
-	state.Index[NetworkInterface]{Name: "group", Keys: func(n NetworkInterface) []string { return n.Groups }},
-	state.Index[NetworkInterface]{Name: "owner", Keys: func(n NetworkInterface) []string { return some(n.Owner) }},
-	state.Index[NetworkInterface]{Name: "public", Keys: func(n NetworkInterface) []string { return some(n.PublicAddress) }},
-	state.Index[NetworkInterface]{Name: "token", Keys: func(n NetworkInterface) []string { return some(n.ClientToken) }},
+	byOne("id", func(n NetworkInterface) string { return n.ID }),
+	byOne("subnet", func(n NetworkInterface) string { return n.Subnet }),
+	byOne("vpc", func(n NetworkInterface) string { return n.VPC }),
+	state.Index[NetworkInterface]{Name: "group", Keys: func(n NetworkInterface) []string {
+		return n.Groups
+	}},
+	byOne("owner", func(n NetworkInterface) string { return n.Owner }),
+	byOne("public", func(n NetworkInterface) string { return n.PublicAddress }),
+	byOne("token", func(n NetworkInterface) string { return n.ClientToken }),
 )

@@ -1,11 +1,11 @@
 // Package network is the network controller: it makes the devices that the rows of EC2 ask for and
 // tells the interfaces that are ready.
 //
-// What should exist follows from the rows alone (want.go): the devices of each network interface, its
-// subnet and its VPC. One worker per VPC (worker.go) compares that with what it has made and asks the
-// Host for the difference, so that trouble in one VPC does not hold up another. Changes of rows only
-// wake a worker; once a minute everything is ensured again and devices of nobody are pruned, as at
-// the start, so that nothing depends on having seen a change.
+// What should exist follows from the rows alone (want.go): the devices of each network interface,
+// its subnet and its VPC. One worker per VPC (worker.go) compares that with what it has made and
+// asks the Host for the difference, so that trouble in one VPC does not hold up another. Changes of
+// rows only wake a worker; once a minute everything is ensured again and devices of nobody are
+// pruned, as at the start, so that nothing depends on having seen a change.
 package network
 
 import (

@@ -130,7 +130,9 @@ func TestDevicesFollowInterfaces(t *testing.T) {
 	}
 
 	change(t, s, func(tx *state.Tx) { eni.Release(tx, task.Key()) })
-	await(t, s, "one interface and its subnet gone", func(state.Reader) bool { return h.count() == 3 })
+	await(t, s, "one interface and its subnet gone", func(state.Reader) bool {
+		return h.count() == 3
+	})
 	change(t, s, func(tx *state.Tx) { eni.Release(tx, node.Key()) })
 	await(t, s, "nothing left", func(state.Reader) bool { return h.count() == 0 })
 }
@@ -270,7 +272,9 @@ func TestFullPassMends(t *testing.T) {
 		delete(h.enis, n.ID)
 		h.enis["eni-left"] = vpc.ENI{ID: "eni-left"}
 	})
-	await(t, s, "a moment when nothing is being changed", func(state.Reader) bool { return c.again(ctx) })
+	await(t, s, "a moment when nothing is being changed", func(state.Reader) bool {
+		return c.again(ctx)
+	})
 	await(t, s, "the interface made again, and nothing else", func(state.Reader) bool {
 		_, ok := h.eni(n.ID)
 		return ok && h.count() == 3

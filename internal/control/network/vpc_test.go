@@ -19,8 +19,8 @@ import (
 )
 
 // TestRealNetwork has the controller make real devices in a namespace that plays the host: what
-// listens on an interface answers under its private address to another interface of the VPC and under
-// its public address to the host; when the rows go, so do the devices.
+// listens on an interface answers under its private address to another interface of the VPC and
+// under its public address to the host; when the rows go, so do the devices.
 func TestRealNetwork(t *testing.T) {
 	host := newHostNamespace(t)
 	h := openHost(t, host)

@@ -120,24 +120,22 @@ func inventory(r state.Reader) (keep vpc.Inventory) {
 func vpcOf(r state.Reader, table, key string) string {
 	switch table {
 	case row.VPCs.Name():
-		return field(r, row.VPCs, key, func(v row.VPC) string { return v.ID })
+		v, _ := row.VPCs.Get(r, key)
+		return v.ID
 	case row.Subnets.Name():
-		return field(r, row.Subnets, key, func(s row.Subnet) string { return s.VPC })
+		s, _ := row.Subnets.Get(r, key)
+		return s.VPC
 	case row.InternetGateways.Name():
-		return field(r, row.InternetGateways, key, func(g row.InternetGateway) string { return g.VPC })
+		g, _ := row.InternetGateways.Get(r, key)
+		return g.VPC
 	case row.RouteTables.Name():
-		return field(r, row.RouteTables, key, func(t row.RouteTable) string { return t.VPC })
+		t, _ := row.RouteTables.Get(r, key)
+		return t.VPC
 	case row.NetworkInterfaces.Name():
-		return field(r, row.NetworkInterfaces, key, func(n row.NetworkInterface) string { return n.VPC })
+		n, _ := row.NetworkInterfaces.Get(r, key)
+		return n.VPC
 	}
 	panic(fmt.Sprintf("network: table %s is not watched", table))
-}
-
-func field[R any](r state.Reader, table *state.Table[R], key string, get func(R) string) string {
-	if found, ok := table.Get(r, key); ok {
-		return get(found)
-	}
-	return ""
 }
 
 // ids returns the ids of all that is wanted.

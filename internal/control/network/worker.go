@@ -23,7 +23,7 @@ type worker struct {
 	doubt atomic.Bool   // everything is to be ensured again
 
 	// What follows belongs to the goroutine of run.
-	made  map[string]any // what was ensured last: vpc.VPC, vpc.Subnet or vpc.ENI by id; nil: in doubt
+	made  map[string]any // vpc.VPC, vpc.Subnet or vpc.ENI as ensured last, by id; nil: in doubt
 	fails failures
 }
 
@@ -116,7 +116,9 @@ func (w *worker) ensure(ctx context.Context, r state.Reader, asked wanted) {
 	}
 	stands := map[string]bool{}
 	for _, s := range asked.subnets {
-		stands[s.ID] = w.provide(ctx, s.ID, s, func() error { return w.c.host.EnsureSubnet(ctx, s) })
+		stands[s.ID] = w.provide(ctx, s.ID, s, func() error {
+			return w.c.host.EnsureSubnet(ctx, s)
+		})
 	}
 	for _, e := range asked.enis {
 		if stands[e.Subnet] {
@@ -137,7 +139,8 @@ func (w *worker) ensureENI(ctx context.Context, r state.Reader, key string, e vp
 // reporting marks a failure to report, as opposed to one of the device.
 const reporting = " report"
 
-// report writes whether the interface's devices exist, unless the row asks for something else by now.
+// report writes whether the interface's devices exist, unless the row asks for something else by
+// now.
 func (w *worker) report(ctx context.Context, key string, e vpc.ENI, ready bool) error {
 	err := w.c.store.Update(ctx, func(tx *state.Tx) error {
 		n, ok := row.NetworkInterfaces.Get(tx, key)

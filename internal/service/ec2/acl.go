@@ -11,8 +11,8 @@ import (
 // lastRule is the number of the rule that ends every network ACL: deny everything.
 const lastRule = 32767
 
-// DescribeNetworkAcls lists the default network ACL of every VPC. It allows everything; others cannot
-// be made yet.
+// DescribeNetworkAcls lists the default network ACL of every VPC. It allows everything; others
+// cannot be made yet.
 func (s *Service) DescribeNetworkAcls(
 	ctx context.Context, in *ec2.DescribeNetworkAclsInput,
 ) (*ec2.DescribeNetworkAclsOutput, error) {
@@ -38,7 +38,8 @@ func wireACL(r state.Reader, v row.VPC) ec2.NetworkAcl {
 	}
 	for _, egress := range []bool{true, false} {
 		wire.Entries = append(wire.Entries,
-			aclEntry(egress, 100, ec2.RuleActionAllow), aclEntry(egress, lastRule, ec2.RuleActionDeny))
+			aclEntry(egress, 100, ec2.RuleActionAllow),
+			aclEntry(egress, lastRule, ec2.RuleActionDeny))
 	}
 	for subnet := range row.Subnets.By(r, "vpc", v.ID) {
 		wire.Associations = append(wire.Associations, ec2.NetworkAclAssociation{
@@ -67,20 +68,30 @@ var aclCatalog = catalog[ec2.NetworkAcl]{
 			func(a ec2.NetworkAclAssociation) []string { return one(a.NetworkAclId) }),
 		"association.subnet-id": aclAssociations(
 			func(a ec2.NetworkAclAssociation) []string { return one(a.SubnetId) }),
-		"default":               func(a ec2.NetworkAcl) []string { return flag(a.IsDefault) },
-		"entry.cidr":            aclEntries(func(e ec2.NetworkAclEntry) []string { return one(e.CidrBlock) }),
-		"entry.egress":          aclEntries(func(e ec2.NetworkAclEntry) []string { return flag(e.Egress) }),
+		"default": func(a ec2.NetworkAcl) []string { return flag(a.IsDefault) },
+		"entry.cidr": aclEntries(func(e ec2.NetworkAclEntry) []string {
+			return one(e.CidrBlock)
+		}),
+		"entry.egress": aclEntries(func(e ec2.NetworkAclEntry) []string {
+			return flag(e.Egress)
+		}),
 		"entry.icmp.code":       never[ec2.NetworkAcl],
 		"entry.icmp.type":       never[ec2.NetworkAcl],
 		"entry.ipv6-cidr":       never[ec2.NetworkAcl],
 		"entry.port-range.from": never[ec2.NetworkAcl],
 		"entry.port-range.to":   never[ec2.NetworkAcl],
-		"entry.protocol":        aclEntries(func(e ec2.NetworkAclEntry) []string { return one(e.Protocol) }),
-		"entry.rule-action":     aclEntries(func(e ec2.NetworkAclEntry) []string { return enum(e.RuleAction) }),
-		"entry.rule-number":     aclEntries(func(e ec2.NetworkAclEntry) []string { return number(e.RuleNumber) }),
-		"network-acl-id":        func(a ec2.NetworkAcl) []string { return one(a.NetworkAclId) },
-		"owner-id":              func(a ec2.NetworkAcl) []string { return one(a.OwnerId) },
-		"vpc-id":                func(a ec2.NetworkAcl) []string { return one(a.VpcId) },
+		"entry.protocol": aclEntries(func(e ec2.NetworkAclEntry) []string {
+			return one(e.Protocol)
+		}),
+		"entry.rule-action": aclEntries(func(e ec2.NetworkAclEntry) []string {
+			return enum(e.RuleAction)
+		}),
+		"entry.rule-number": aclEntries(func(e ec2.NetworkAclEntry) []string {
+			return number(e.RuleNumber)
+		}),
+		"network-acl-id": func(a ec2.NetworkAcl) []string { return one(a.NetworkAclId) },
+		"owner-id":       func(a ec2.NetworkAcl) []string { return one(a.OwnerId) },
+		"vpc-id":         func(a ec2.NetworkAcl) []string { return one(a.VpcId) },
 	},
 }
 

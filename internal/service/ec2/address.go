@@ -77,7 +77,8 @@ func (s *Service) ReleaseAddress(
 				return nil, err
 			}
 			if a.Interface != "" {
-				return nil, aws.NewFault("InvalidIPAddress.InUse", "Address %s is in use.", a.Address)
+				return nil, aws.NewFault("InvalidIPAddress.InUse",
+					"Address %s is in use.", a.Address)
 			}
 			row.Addresses.Delete(tx, a.Key())
 			return &ec2.ReleaseAddressOutput{}, nil
@@ -97,7 +98,8 @@ func findAddress(r state.Reader, scope row.Scope, id, public *string) (row.Addre
 			return a, nil
 		}
 	}
-	return row.Address{}, aws.NewFault("InvalidAddress.NotFound", "Address '%s' not found.", *public)
+	return row.Address{}, aws.NewFault("InvalidAddress.NotFound",
+		"Address '%s' not found.", *public)
 }
 
 // AssociateAddress gives an address to an interface, in place of the one it has.
@@ -149,7 +151,8 @@ func associateAddress(
 		}
 		if !again {
 			return a, aws.NewFault("Resource.AlreadyAssociated",
-				"resource %s is already associated with associate-id %s", holder.ID, holder.Association)
+				"resource %s is already associated with associate-id %s",
+				holder.ID, holder.Association)
 		}
 		dissociateAddress(tx, holder)
 	}
@@ -248,14 +251,22 @@ var addressCatalog = catalog[ec2.Address]{
 	id:   func(a ec2.Address) string { return *a.AllocationId },
 	tags: func(a ec2.Address) []ec2.Tag { return a.Tags },
 	filters: filters[ec2.Address]{
-		"allocation-id":              func(a ec2.Address) []string { return one(a.AllocationId) },
-		"association-id":             func(a ec2.Address) []string { return one(a.AssociationId) },
-		"domain":                     func(a ec2.Address) []string { return enum(a.Domain) },
-		"instance-id":                never[ec2.Address],
-		"network-border-group":       func(a ec2.Address) []string { return one(a.NetworkBorderGroup) },
-		"network-interface-id":       func(a ec2.Address) []string { return one(a.NetworkInterfaceId) },
-		"network-interface-owner-id": func(a ec2.Address) []string { return one(a.NetworkInterfaceOwnerId) },
-		"private-ip-address":         func(a ec2.Address) []string { return one(a.PrivateIpAddress) },
-		"public-ip":                  func(a ec2.Address) []string { return one(a.PublicIp) },
+		"allocation-id":  func(a ec2.Address) []string { return one(a.AllocationId) },
+		"association-id": func(a ec2.Address) []string { return one(a.AssociationId) },
+		"domain":         func(a ec2.Address) []string { return enum(a.Domain) },
+		"instance-id":    never[ec2.Address],
+		"network-border-group": func(a ec2.Address) []string {
+			return one(a.NetworkBorderGroup)
+		},
+		"network-interface-id": func(a ec2.Address) []string {
+			return one(a.NetworkInterfaceId)
+		},
+		"network-interface-owner-id": func(a ec2.Address) []string {
+			return one(a.NetworkInterfaceOwnerId)
+		},
+		"private-ip-address": func(a ec2.Address) []string {
+			return one(a.PrivateIpAddress)
+		},
+		"public-ip": func(a ec2.Address) []string { return one(a.PublicIp) },
 	},
 }

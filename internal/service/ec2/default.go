@@ -60,14 +60,14 @@ func putDefaultVPC(tx *state.Tx, scope row.Scope) row.VPC {
 // putDefaultSubnet adds the default subnet of a zone, in the first free range. It reports whether
 // there was one.
 func putDefaultSubnet(tx *state.Tx, v row.VPC, z zone) (row.Subnet, bool) {
-	for p := netip.PrefixFrom(defaultCIDR.Addr(), defaultSubnetBits); defaultCIDR.Contains(p.Addr()); {
+	first := netip.PrefixFrom(defaultCIDR.Addr(), defaultSubnetBits)
+	for p := first; defaultCIDR.Overlaps(p); p = following(p) {
 		if !overlapsSubnet(tx, v.ID, p) {
 			s := newSubnet(v, p, z)
 			s.Default, s.MapPublicIP = true, true
 			row.Subnets.Put(tx, s)
 			return s, true
 		}
-		p = following(p)
 	}
 	return row.Subnet{}, false
 }

@@ -2,10 +2,10 @@
 // subnets, internet gateways, route tables, security groups, network interfaces and Elastic IP
 // addresses. README.md lists the operations.
 //
-// A handler is one transaction over rows of package row, or one look at a snapshot; what the rows ask
-// for is made by the network controller. Each file holds one kind of resource: its handlers first,
-// then how its rows look on the wire, then the filters of its Describe call. What all kinds share is
-// in kind.go (ids and their faults), catalog.go and filter.go (listing), tag.go.
+// A handler is one transaction over rows of package row, or one look at a snapshot; what the rows
+// ask for is made by the network controller. Each file holds one kind of resource: its handlers
+// first, then how its rows look on the wire, then the filters of its Describe call. What all kinds
+// share is in kind.go (ids and their faults), catalog.go and filter.go (listing), tag.go.
 package ec2
 
 import (

@@ -13,7 +13,8 @@ import (
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html
 const maxFilterValues = 200
 
-// filters names what a Describe call can be filtered by: what a resource has to offer under the name.
+// filters names what a Describe call can be filtered by: what a resource has to offer under the
+// name.
 type filters[T any] map[string]func(T) []string
 
 // matcher returns the test for all of fs: each filter must match, by any of its values.
@@ -145,6 +146,9 @@ func each[E any](list []E, values func(E) []string) (all []string) {
 	}
 	return all
 }
+
+// off is what filters look at that are documented for switches that cannot be turned on.
+func off[T any](T) []string { return []string{"false"} }
 
 // never is what filters look at that are documented for things Fairlead does not have.
 func never[T any](T) []string { return nil }

@@ -37,7 +37,8 @@ func TestWildcardIsNotExponential(t *testing.T) {
 
 // FuzzWildcard compares with a regular expression.
 func FuzzWildcard(f *testing.F) {
-	for _, seed := range [][2]string{{"a*b?c", "aXXbYc"}, {`\*`, "*"}, {"**?", "ab"}, {`a\`, `a\`}} {
+	seeds := [][2]string{{"a*b?c", "aXXbYc"}, {`\*`, "*"}, {"**?", "ab"}, {`a\`, `a\`}}
+	for _, seed := range seeds {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, pattern, value string) {
@@ -130,7 +131,8 @@ func FuzzToken(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if again, err := vpcCatalog.parseToken(vpcCatalog.token(last)); err != nil || again != last {
+		again, err := vpcCatalog.parseToken(vpcCatalog.token(last))
+		if err != nil || again != last {
 			t.Errorf("%q became %q, %v", last, again, err)
 		}
 	})
@@ -139,7 +141,8 @@ func FuzzToken(f *testing.F) {
 func TestShortRegion(t *testing.T) {
 	for region, want := range map[string]string{
 		"us-east-1": "use1", "eu-west-1": "euw1", "ap-southeast-2": "apse2", "ca-central-1": "cac1",
-		"ap-northeast-1": "apne1", "us-gov-west-1": "usgw1", "me-south-1": "mes1", "eu-north-1": "eun1",
+		"ap-northeast-1": "apne1", "us-gov-west-1": "usgw1", "me-south-1": "mes1",
+		"eu-north-1": "eun1",
 	} {
 		if got := shortRegion(region); got != want {
 			t.Errorf("%s is %s, want %s", region, got, want)

@@ -163,7 +163,9 @@ var gatewayCatalog = catalog[ec2.InternetGateway]{
 			return each(g.Attachments,
 				func(a ec2.InternetGatewayAttachment) []string { return one(a.VpcId) })
 		},
-		"internet-gateway-id": func(g ec2.InternetGateway) []string { return one(g.InternetGatewayId) },
-		"owner-id":            func(g ec2.InternetGateway) []string { return one(g.OwnerId) },
+		"internet-gateway-id": func(g ec2.InternetGateway) []string {
+			return one(g.InternetGatewayId)
+		},
+		"owner-id": func(g ec2.InternetGateway) []string { return one(g.OwnerId) },
 	},
 }

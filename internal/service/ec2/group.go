@@ -116,7 +116,8 @@ func vpcOrDefault(r state.Reader, scope row.Scope, id *string) (row.VPC, error) 
 	return v, nil
 }
 
-// putDefaultGroup adds the group of those who name none: open between its members, and to the world.
+// putDefaultGroup adds the group of those who name none: open between its members, and to the
+// world.
 func putDefaultGroup(tx *state.Tx, v row.VPC) {
 	g := row.SecurityGroup{
 		Scope: v.Scope, ID: newID("sg"), VPC: v.ID, Name: defaultGroup,
@@ -177,12 +178,11 @@ func findGroup(r state.Reader, scope row.Scope, id, name *string) (row.SecurityG
 		return find(r, row.SecurityGroups, groupKind, scope, id)
 	}
 	if name == nil {
-		return row.SecurityGroup{}, aws.NewFault("MissingParameter",
-			"The request must contain the parameter groupName or groupId")
+		return row.SecurityGroup{}, missing("groupName or groupId")
 	}
-	v, ok := defaultVPC(r, scope)
-	if !ok {
-		return row.SecurityGroup{}, aws.NewFault("VPCIdNotSpecified", "No default VPC for this user")
+	v, err := vpcOrDefault(r, scope, nil)
+	if err != nil {
+		return row.SecurityGroup{}, err
 	}
 	return groupByName(r, v, *name)
 }

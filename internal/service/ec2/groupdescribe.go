@@ -70,13 +70,16 @@ func permissionFilters(f filters[ec2.SecurityGroup]) filters[ec2.SecurityGroup] 
 		"to-port":   func(p ec2.IpPermission) []string { return number(p.ToPort) },
 		"protocol":  func(p ec2.IpPermission) []string { return one(p.IpProtocol) },
 		"group-id": func(p ec2.IpPermission) []string {
-			return each(p.UserIdGroupPairs, func(g ec2.UserIdGroupPair) []string { return one(g.GroupId) })
+			return each(p.UserIdGroupPairs,
+				func(g ec2.UserIdGroupPair) []string { return one(g.GroupId) })
 		},
 		"group-name": func(p ec2.IpPermission) []string {
-			return each(p.UserIdGroupPairs, func(g ec2.UserIdGroupPair) []string { return one(g.GroupName) })
+			return each(p.UserIdGroupPairs,
+				func(g ec2.UserIdGroupPair) []string { return one(g.GroupName) })
 		},
 		"user-id": func(p ec2.IpPermission) []string {
-			return each(p.UserIdGroupPairs, func(g ec2.UserIdGroupPair) []string { return one(g.UserId) })
+			return each(p.UserIdGroupPairs,
+				func(g ec2.UserIdGroupPair) []string { return one(g.UserId) })
 		},
 		"prefix-list-id": never[ec2.IpPermission],
 	} {
@@ -101,7 +104,7 @@ func (s *Service) DescribeSecurityGroupRules(
 	var all []ec2.SecurityGroupRule
 	for g := range row.SecurityGroups.Scan(r, scope.Key("")) {
 		for _, rule := range g.Rules {
-			all = append(all, wireRule(r, g, rule))
+			all = append(all, wireRule(g, rule))
 		}
 	}
 	page, next, err := ruleCatalog.list(all,

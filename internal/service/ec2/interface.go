@@ -65,7 +65,8 @@ func refuseInterfaceSettings(in *ec2.CreateNetworkInterfaceInput) error {
 		setting{"IPv6 on an interface", aws.Val(in.Ipv6AddressCount) > 0 ||
 			len(in.Ipv6Addresses) > 0 || aws.Val(in.EnablePrimaryIpv6)},
 		setting{"address prefixes on an interface", aws.Val(in.Ipv4PrefixCount) > 0 ||
-			aws.Val(in.Ipv6PrefixCount) > 0 || len(in.Ipv4Prefixes) > 0 || len(in.Ipv6Prefixes) > 0},
+			aws.Val(in.Ipv6PrefixCount) > 0 ||
+			len(in.Ipv4Prefixes) > 0 || len(in.Ipv6Prefixes) > 0},
 		setting{"InterfaceType " + string(in.InterfaceType), in.InterfaceType != ""},
 		setting{"ConnectionTrackingSpecification", in.ConnectionTrackingSpecification != nil},
 		setting{"Operator", in.Operator != nil},

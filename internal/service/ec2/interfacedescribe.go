@@ -46,8 +46,8 @@ func wireInterface(r state.Reader, n row.NetworkInterface) ec2.NetworkInterface 
 	}
 }
 
-// interfaceStatus says pending until the devices exist. The model's list of statuses lacks the word,
-// but AWS says it too.
+// interfaceStatus says pending until the devices exist. The model's list of statuses lacks the
+// word, but AWS says it too.
 func interfaceStatus(n row.NetworkInterface) ec2.NetworkInterfaceStatus {
 	switch {
 	case !n.Ready:
@@ -102,7 +102,9 @@ var interfaceCatalog = catalog[ec2.NetworkInterface]{
 	id:   func(n ec2.NetworkInterface) string { return *n.NetworkInterfaceId },
 	tags: func(n ec2.NetworkInterface) []ec2.Tag { return n.TagSet },
 	filters: associationFilters(attachmentFilters(filters[ec2.NetworkInterface]{
-		"availability-zone": func(n ec2.NetworkInterface) []string { return one(n.AvailabilityZone) },
+		"availability-zone": func(n ec2.NetworkInterface) []string {
+			return one(n.AvailabilityZone)
+		},
 		"availability-zone-id": func(n ec2.NetworkInterface) []string {
 			return one(n.AvailabilityZoneId)
 		},
@@ -113,21 +115,43 @@ var interfaceCatalog = catalog[ec2.NetworkInterface]{
 		"group-name": func(n ec2.NetworkInterface) []string {
 			return each(n.Groups, func(g ec2.GroupIdentifier) []string { return one(g.GroupName) })
 		},
-		"interface-type":              func(n ec2.NetworkInterface) []string { return enum(n.InterfaceType) },
+		"interface-type": func(n ec2.NetworkInterface) []string {
+			return enum(n.InterfaceType)
+		},
 		"ipv6-addresses.ipv6-address": never[ec2.NetworkInterface],
-		"mac-address":                 func(n ec2.NetworkInterface) []string { return one(n.MacAddress) },
-		"network-interface-id":        func(n ec2.NetworkInterface) []string { return one(n.NetworkInterfaceId) },
-		"operator.managed":            func(ec2.NetworkInterface) []string { return []string{"false"} },
-		"operator.principal":          never[ec2.NetworkInterface],
-		"owner-id":                    func(n ec2.NetworkInterface) []string { return one(n.OwnerId) },
-		"private-dns-name":            never[ec2.NetworkInterface],
-		"private-ip-address":          func(n ec2.NetworkInterface) []string { return one(n.PrivateIpAddress) },
-		"requester-id":                func(n ec2.NetworkInterface) []string { return one(n.RequesterId) },
-		"requester-managed":           func(n ec2.NetworkInterface) []string { return flag(n.RequesterManaged) },
-		"source-dest-check":           func(n ec2.NetworkInterface) []string { return flag(n.SourceDestCheck) },
-		"status":                      func(n ec2.NetworkInterface) []string { return enum(n.Status) },
-		"subnet-id":                   func(n ec2.NetworkInterface) []string { return one(n.SubnetId) },
-		"vpc-id":                      func(n ec2.NetworkInterface) []string { return one(n.VpcId) },
+		"mac-address": func(n ec2.NetworkInterface) []string {
+			return one(n.MacAddress)
+		},
+		"network-interface-id": func(n ec2.NetworkInterface) []string {
+			return one(n.NetworkInterfaceId)
+		},
+		"operator.managed":   off[ec2.NetworkInterface],
+		"operator.principal": never[ec2.NetworkInterface],
+		"owner-id": func(n ec2.NetworkInterface) []string {
+			return one(n.OwnerId)
+		},
+		"private-dns-name": never[ec2.NetworkInterface],
+		"private-ip-address": func(n ec2.NetworkInterface) []string {
+			return one(n.PrivateIpAddress)
+		},
+		"requester-id": func(n ec2.NetworkInterface) []string {
+			return one(n.RequesterId)
+		},
+		"requester-managed": func(n ec2.NetworkInterface) []string {
+			return flag(n.RequesterManaged)
+		},
+		"source-dest-check": func(n ec2.NetworkInterface) []string {
+			return flag(n.SourceDestCheck)
+		},
+		"status": func(n ec2.NetworkInterface) []string {
+			return enum(n.Status)
+		},
+		"subnet-id": func(n ec2.NetworkInterface) []string {
+			return one(n.SubnetId)
+		},
+		"vpc-id": func(n ec2.NetworkInterface) []string {
+			return one(n.VpcId)
+		},
 	})),
 }
 
@@ -137,12 +161,24 @@ func attachmentFilters(f filters[ec2.NetworkInterface]) filters[ec2.NetworkInter
 		"attach-time": func(a ec2.NetworkInterfaceAttachment) []string {
 			return []string{a.AttachTime.Format(time.RFC3339)}
 		},
-		"attachment-id":         func(a ec2.NetworkInterfaceAttachment) []string { return one(a.AttachmentId) },
-		"delete-on-termination": func(a ec2.NetworkInterfaceAttachment) []string { return flag(a.DeleteOnTermination) },
-		"device-index":          func(a ec2.NetworkInterfaceAttachment) []string { return number(a.DeviceIndex) },
-		"instance-id":           func(a ec2.NetworkInterfaceAttachment) []string { return one(a.InstanceId) },
-		"instance-owner-id":     func(a ec2.NetworkInterfaceAttachment) []string { return one(a.InstanceOwnerId) },
-		"status":                func(a ec2.NetworkInterfaceAttachment) []string { return enum(a.Status) },
+		"attachment-id": func(a ec2.NetworkInterfaceAttachment) []string {
+			return one(a.AttachmentId)
+		},
+		"delete-on-termination": func(a ec2.NetworkInterfaceAttachment) []string {
+			return flag(a.DeleteOnTermination)
+		},
+		"device-index": func(a ec2.NetworkInterfaceAttachment) []string {
+			return number(a.DeviceIndex)
+		},
+		"instance-id": func(a ec2.NetworkInterfaceAttachment) []string {
+			return one(a.InstanceId)
+		},
+		"instance-owner-id": func(a ec2.NetworkInterfaceAttachment) []string {
+			return one(a.InstanceOwnerId)
+		},
+		"status": func(a ec2.NetworkInterfaceAttachment) []string {
+			return enum(a.Status)
+		},
 	} {
 		f["attachment."+name] = func(n ec2.NetworkInterface) []string {
 			if n.Attachment == nil {
@@ -169,8 +205,10 @@ func associationFilters(f filters[ec2.NetworkInterface]) filters[ec2.NetworkInte
 	address := public(func(a association) []string { return one(a.PublicIp) })
 	f["association.ip-owner-id"], f["addresses.association.owner-id"] = owner, owner
 	f["association.public-ip"], f["addresses.association.public-ip"] = address, address
-	f["association.allocation-id"] = public(func(a association) []string { return one(a.AllocationId) })
-	f["association.association-id"] = public(func(a association) []string { return one(a.AssociationId) })
+	f["association.allocation-id"] = public(
+		func(a association) []string { return one(a.AllocationId) })
+	f["association.association-id"] = public(
+		func(a association) []string { return one(a.AssociationId) })
 	f["association.public-dns-name"] = never
 	f["addresses.primary"] = func(ec2.NetworkInterface) []string { return []string{"true"} }
 	f["addresses.private-ip-address"] = func(n ec2.NetworkInterface) []string {

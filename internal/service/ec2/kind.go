@@ -40,7 +40,8 @@ var (
 	aclKind = kind{"acl", "The networkAcl ID",
 		"InvalidNetworkAclID.NotFound", "InvalidNetworkAclId.Malformed", ec2.ResourceTypeNetworkAcl}
 	dhcpKind = kind{"dopt", "The dhcpOption ID",
-		"InvalidDhcpOptionID.NotFound", "InvalidDhcpOptionsId.Malformed", ec2.ResourceTypeDhcpOptions}
+		"InvalidDhcpOptionID.NotFound", "InvalidDhcpOptionsId.Malformed",
+		ec2.ResourceTypeDhcpOptions}
 	addressKind = kind{"eipalloc", "The allocation ID",
 		"InvalidAllocationID.NotFound", "InvalidAllocationId.Malformed", ec2.ResourceTypeElasticIp}
 )

@@ -153,7 +153,8 @@ func parseProtocol(text string) (string, error) {
 
 func checkPorts(from, to *int32) error {
 	if from == nil || to == nil {
-		return invalid("Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.")
+		return invalid("Invalid value 'Must specify both from and to ports with TCP/UDP.' " +
+			"for portRange.")
 	}
 	for _, port := range []int32{*from, *to} {
 		if port < 0 || port > 65535 {
@@ -257,7 +258,7 @@ func wireText(text string) *string {
 }
 
 // wireRule shows one rule by itself.
-func wireRule(r state.Reader, g row.SecurityGroup, rule row.SecurityGroupRule) ec2.SecurityGroupRule {
+func wireRule(g row.SecurityGroup, rule row.SecurityGroupRule) ec2.SecurityGroupRule {
 	wire := ec2.SecurityGroupRule{
 		SecurityGroupRuleId:  new(rule.ID),
 		SecurityGroupRuleArn: new(g.Scope.ARN("ec2", "security-group-rule/"+rule.ID)),

@@ -27,7 +27,8 @@ func (s *Service) CreateRoute(
 	}
 	return change(ctx, s, in.DryRun,
 		func(tx *state.Tx, scope row.Scope) (*ec2.CreateRouteOutput, error) {
-			t, route, err := routeTo(tx, scope, in.RouteTableId, in.DestinationCidrBlock, in.GatewayId)
+			t, route, err := routeTo(tx, scope,
+				in.RouteTableId, in.DestinationCidrBlock, in.GatewayId)
 			if err != nil {
 				return nil, err
 			}
@@ -58,7 +59,8 @@ func (s *Service) ReplaceRoute(
 	}
 	return change(ctx, s, in.DryRun,
 		func(tx *state.Tx, scope row.Scope) (*ec2.ReplaceRouteOutput, error) {
-			t, route, err := routeTo(tx, scope, in.RouteTableId, in.DestinationCidrBlock, in.GatewayId)
+			t, route, err := routeTo(tx, scope,
+				in.RouteTableId, in.DestinationCidrBlock, in.GatewayId)
 			if err != nil {
 				return nil, err
 			}
@@ -147,8 +149,8 @@ func routeTo(
 			"The gateway ID '%s' does not exist", *gateway)
 	}
 	if g.VPC != t.VPC {
-		return t, route, invalid("route table %s and network gateway %s belong to different networks",
-			t.ID, g.ID)
+		return t, route, invalid(
+			"route table %s and network gateway %s belong to different networks", t.ID, g.ID)
 	}
 	route.Gateway = g.ID
 	return t, route, nil

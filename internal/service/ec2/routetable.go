@@ -183,7 +183,8 @@ func (s *Service) ReplaceRouteTableAssociation(
 				return nil, err
 			}
 			if from.VPC != to.VPC {
-				return nil, invalid("Route table %s and route table %s belong to different networks",
+				return nil, invalid(
+					"Route table %s and route table %s belong to different networks",
 					from.ID, to.ID)
 			}
 			if from.ID != to.ID {

@@ -89,14 +89,22 @@ var routeTableCatalog = catalog[ec2.RouteTable]{
 		"route.destination-ipv6-cidr-block":     never[ec2.RouteTable],
 		"route.destination-prefix-list-id":      never[ec2.RouteTable],
 		"route.egress-only-internet-gateway-id": never[ec2.RouteTable],
-		"route.gateway-id":                      routes(func(r ec2.Route) []string { return one(r.GatewayId) }),
-		"route.instance-id":                     never[ec2.RouteTable],
-		"route.nat-gateway-id":                  never[ec2.RouteTable],
-		"route.transit-gateway-id":              never[ec2.RouteTable],
-		"route.origin":                          routes(func(r ec2.Route) []string { return enum(r.Origin) }),
-		"route.state":                           routes(func(r ec2.Route) []string { return enum(r.State) }),
-		"route.vpc-peering-connection-id":       never[ec2.RouteTable],
-		"vpc-id":                                func(t ec2.RouteTable) []string { return one(t.VpcId) },
+		"route.gateway-id": routes(func(r ec2.Route) []string {
+			return one(r.GatewayId)
+		}),
+		"route.instance-id":        never[ec2.RouteTable],
+		"route.nat-gateway-id":     never[ec2.RouteTable],
+		"route.transit-gateway-id": never[ec2.RouteTable],
+		"route.origin": routes(func(r ec2.Route) []string {
+			return enum(r.Origin)
+		}),
+		"route.state": routes(func(r ec2.Route) []string {
+			return enum(r.State)
+		}),
+		"route.vpc-peering-connection-id": never[ec2.RouteTable],
+		"vpc-id": func(t ec2.RouteTable) []string {
+			return one(t.VpcId)
+		},
 	},
 }
 

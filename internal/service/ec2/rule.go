@@ -53,7 +53,9 @@ func (s *Service) AuthorizeSecurityGroupIngress(
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.AuthorizeSecurityGroupIngressOutput{Return: new(true), SecurityGroupRules: rules}, nil
+	return &ec2.AuthorizeSecurityGroupIngressOutput{
+		Return: new(true), SecurityGroupRules: rules,
+	}, nil
 }
 
 // AuthorizeSecurityGroupEgress adds rules for what may go out.
@@ -68,7 +70,9 @@ func (s *Service) AuthorizeSecurityGroupEgress(
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.AuthorizeSecurityGroupEgressOutput{Return: new(true), SecurityGroupRules: rules}, nil
+	return &ec2.AuthorizeSecurityGroupEgressOutput{
+		Return: new(true), SecurityGroupRules: rules,
+	}, nil
 }
 
 func (s *Service) authorize(ctx context.Context, c ruleCall) ([]ec2.SecurityGroupRule, error) {
@@ -93,7 +97,7 @@ func (s *Service) authorize(ctx context.Context, c ruleCall) ([]ec2.SecurityGrou
 				if g.Rules, err = addRule(g.Rules, rule); err != nil {
 					return nil, err
 				}
-				shown = append(shown, wireRule(tx, g, rule))
+				shown = append(shown, wireRule(g, rule))
 			}
 			row.SecurityGroups.Put(tx, g)
 			return &shown, nil
@@ -102,7 +106,9 @@ func (s *Service) authorize(ctx context.Context, c ruleCall) ([]ec2.SecurityGrou
 }
 
 // addRule appends a rule that is not there yet.
-func addRule(rules []row.SecurityGroupRule, rule row.SecurityGroupRule) ([]row.SecurityGroupRule, error) {
+func addRule(
+	rules []row.SecurityGroupRule, rule row.SecurityGroupRule,
+) ([]row.SecurityGroupRule, error) {
 	n := 0
 	for _, r := range rules {
 		if sameRule(r, rule) {
@@ -195,8 +201,8 @@ func (out *revocation) byID(g *row.SecurityGroup, c ruleCall) error {
 	return nil
 }
 
-// byPermission removes the rules that the permissions say. In a default VPC it passes over those that
-// are not there; elsewhere they are a fault.
+// byPermission removes the rules that the permissions say. In a default VPC it passes over those
+// that are not there; elsewhere they are a fault.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RevokeSecurityGroupIngress.html
 func (out *revocation) byPermission(tx *state.Tx, g *row.SecurityGroup, c ruleCall) error {
 	rules, err := asker{tx, *g, c.egress}.rules(c.all())

@@ -135,9 +135,11 @@ func TestScopesAreApart(t *testing.T) {
 	c.call(t, "CreateVpc CidrBlock=10.0.0.0/16")
 	for _, call := range []string{
 		"DescribeVpcs VpcId.1=vpc-1", "DeleteVpc VpcId=vpc-1",
-		"CreateSubnet VpcId=vpc-1 CidrBlock=10.0.1.0/24", "CreateTags ResourceId.1=vpc-1 Tag.1.Key=a",
+		"CreateSubnet VpcId=vpc-1 CidrBlock=10.0.1.0/24",
+		"CreateTags ResourceId.1=vpc-1 Tag.1.Key=a",
 	} {
-		if got := c.call(t, call+" @region=us-east-1"); !strings.Contains(got, "InvalidVpcID.NotFound") {
+		got := c.call(t, call+" @region=us-east-1")
+		if !strings.Contains(got, "InvalidVpcID.NotFound") {
 			t.Errorf("%s from another region: %s", call, got)
 		}
 	}
@@ -163,16 +165,20 @@ func TestManagedInterface(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for call, want := range map[string]string{
-		"DeleteNetworkInterface NetworkInterfaceId=eni-1":                                                  "is currently in use",
-		"ModifyNetworkInterfaceAttribute NetworkInterfaceId=eni-1 Description.Value=x":                     "OperationNotPermitted",
-		"AssociateAddress NetworkInterfaceId=eni-1 AllocationId=eipalloc-1":                                "OperationNotPermitted",
-		"DeleteSubnet SubnetId=subnet-1":                                                                   "DependencyViolation",
-		`DescribeNetworkInterfaces Filter.1.Name=description Filter.1.Value.1="ELB app/*"`:                 "status=in-use",
-		"DescribeNetworkInterfaces Filter.1.Name=attachment.instance-owner-id Filter.1.Value.1=amazon-elb": "attachment.status=attached",
+	for _, test := range []struct{ call, want string }{
+		{"DeleteNetworkInterface NetworkInterfaceId=eni-1", "is currently in use"},
+		{"ModifyNetworkInterfaceAttribute NetworkInterfaceId=eni-1 Description.Value=x",
+			"OperationNotPermitted"},
+		{"AssociateAddress NetworkInterfaceId=eni-1 AllocationId=eipalloc-1",
+			"OperationNotPermitted"},
+		{"DeleteSubnet SubnetId=subnet-1", "DependencyViolation"},
+		{`DescribeNetworkInterfaces Filter.1.Name=description Filter.1.Value.1="ELB app/*"`,
+			"status=in-use"},
+		{"DescribeNetworkInterfaces Filter.1.Name=attachment.instance-owner-id " +
+			"Filter.1.Value.1=amazon-elb", "attachment.status=attached"},
 	} {
-		if got := c.call(t, call); !strings.Contains(got, want) {
-			t.Errorf("%s: %s\nwant %s", call, got, want)
+		if got := c.call(t, test.call); !strings.Contains(got, test.want) {
+			t.Errorf("%s: %s\nwant %s", test.call, got, test.want)
 		}
 	}
 }
@@ -186,7 +192,8 @@ func TestBoto3(t *testing.T) {
 	c := newClient(t)
 	cmd := exec.CommandContext(t.Context(), python, "testdata/smoke.py", c.url)
 	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
-		"AWS_DEFAULT_REGION=eu-west-1", "AWS_CONFIG_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true")
+		"AWS_DEFAULT_REGION=eu-west-1", "AWS_CONFIG_FILE=/dev/null",
+		"AWS_EC2_METADATA_DISABLED=true")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -255,22 +255,22 @@ var subnetCatalog = catalog[ec2.Subnet]{
 		"ipv6-cidr-block-association.ipv6-cidr-block": never[ec2.Subnet],
 		"ipv6-cidr-block-association.association-id":  never[ec2.Subnet],
 		"ipv6-cidr-block-association.state":           never[ec2.Subnet],
-		"ipv6-native":                                 func(s ec2.Subnet) []string { return flag(s.Ipv6Native) },
+		"ipv6-native": func(s ec2.Subnet) []string {
+			return flag(s.Ipv6Native)
+		},
 		"map-customer-owned-ip-on-launch": func(s ec2.Subnet) []string {
 			return flag(s.MapCustomerOwnedIpOnLaunch)
 		},
-		"map-public-ip-on-launch": func(s ec2.Subnet) []string { return flag(s.MapPublicIpOnLaunch) },
-		"outpost-arn":             never[ec2.Subnet],
-		"owner-id":                func(s ec2.Subnet) []string { return one(s.OwnerId) },
+		"map-public-ip-on-launch": func(s ec2.Subnet) []string {
+			return flag(s.MapPublicIpOnLaunch)
+		},
+		"outpost-arn": never[ec2.Subnet],
+		"owner-id":    func(s ec2.Subnet) []string { return one(s.OwnerId) },
 		"private-dns-name-options-on-launch.hostname-type": func(s ec2.Subnet) []string {
 			return enum(s.PrivateDnsNameOptionsOnLaunch.HostnameType)
 		},
-		"private-dns-name-options-on-launch.enable-resource-name-dns-a-record": func(s ec2.Subnet) []string {
-			return flag(s.PrivateDnsNameOptionsOnLaunch.EnableResourceNameDnsARecord)
-		},
-		"private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record": func(s ec2.Subnet) []string {
-			return flag(s.PrivateDnsNameOptionsOnLaunch.EnableResourceNameDnsAAAARecord)
-		},
+		"private-dns-name-options-on-launch.enable-resource-name-dns-a-record":    off[ec2.Subnet],
+		"private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record": off[ec2.Subnet],
 		"state":      func(s ec2.Subnet) []string { return enum(s.State) },
 		"subnet-arn": func(s ec2.Subnet) []string { return one(s.SubnetArn) },
 		"subnet-id":  func(s ec2.Subnet) []string { return one(s.SubnetId) },

@@ -216,7 +216,8 @@ func parseTags(list []ec2.Tag) (row.Tags, error) {
 		case utf8.RuneCountInString(key) > maxTagKey:
 			return nil, invalid("Tag key exceeds the maximum length of %d characters", maxTagKey)
 		case utf8.RuneCountInString(value) > maxTagValue:
-			return nil, invalid("Tag value exceeds the maximum length of %d characters", maxTagValue)
+			return nil, invalid("Tag value exceeds the maximum length of %d characters",
+				maxTagValue)
 		case twice:
 			return nil, invalid("Duplicate tag key '%s' specified.", key)
 		case tags == nil:

@@ -18,27 +18,28 @@ type resource struct {
 
 // tagged yields everything in the scope that can have tags.
 func tagged(r state.Reader, scope row.Scope) iter.Seq[resource] {
+	all := scope.Key("")
 	return concat(
-		resources(row.EC2s.Scan(r, scope.Key("")), func(e row.EC2) []resource {
+		resources(row.EC2s.Scan(r, all), func(e row.EC2) []resource {
 			return []resource{{dhcpKind, e.DHCPOptions, e.DHCPOptionsTags}}
 		}),
-		resources(row.VPCs.Scan(r, scope.Key("")), func(v row.VPC) []resource {
+		resources(row.VPCs.Scan(r, all), func(v row.VPC) []resource {
 			return []resource{{vpcKind, v.ID, v.Tags}, {aclKind, v.NetworkACL, v.NetworkACLTags}}
 		}),
-		resources(row.Subnets.Scan(r, scope.Key("")), func(s row.Subnet) []resource {
+		resources(row.Subnets.Scan(r, all), func(s row.Subnet) []resource {
 			return []resource{{subnetKind, s.ID, s.Tags}}
 		}),
-		resources(row.InternetGateways.Scan(r, scope.Key("")), func(g row.InternetGateway) []resource {
+		resources(row.InternetGateways.Scan(r, all), func(g row.InternetGateway) []resource {
 			return []resource{{gatewayKind, g.ID, g.Tags}}
 		}),
-		resources(row.RouteTables.Scan(r, scope.Key("")), func(t row.RouteTable) []resource {
+		resources(row.RouteTables.Scan(r, all), func(t row.RouteTable) []resource {
 			return []resource{{routeTableKind, t.ID, t.Tags}}
 		}),
-		resources(row.SecurityGroups.Scan(r, scope.Key("")), taggedGroup),
-		resources(row.NetworkInterfaces.Scan(r, scope.Key("")), func(n row.NetworkInterface) []resource {
+		resources(row.SecurityGroups.Scan(r, all), taggedGroup),
+		resources(row.NetworkInterfaces.Scan(r, all), func(n row.NetworkInterface) []resource {
 			return []resource{{interfaceKind, n.ID, n.Tags}}
 		}),
-		resources(row.Addresses.Scan(r, scope.Key("")), func(a row.Address) []resource {
+		resources(row.Addresses.Scan(r, all), func(a row.Address) []resource {
 			return []resource{{addressKind, a.ID, a.Tags}}
 		}),
 	)

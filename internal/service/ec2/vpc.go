@@ -12,8 +12,8 @@ import (
 	"fairlead/internal/wire"
 )
 
-// maxVPCs is how many VPCs a region can have. The AWS quota "VPCs per Region" begins at 5 and can be
-// raised to hundreds; Fairlead starts raised.
+// maxVPCs is how many VPCs a region can have. The AWS quota "VPCs per Region" begins at 5 and can
+// be raised to hundreds; Fairlead starts raised.
 const maxVPCs = 100
 
 func (s *Service) registerVPCs(r *wire.Router) {

@@ -18,8 +18,10 @@ func (s *Service) DescribeVpcs(
 	if err != nil {
 		return nil, err
 	}
-	all := wireAll(row.VPCs.Scan(r, scope.Key("")), func(v row.VPC) ec2.Vpc { return wireVPC(r, v) })
-	page, next, err := vpcCatalog.list(all, query{in.VpcIds, in.Filters, in.MaxResults, in.NextToken})
+	all := wireAll(row.VPCs.Scan(r, scope.Key("")),
+		func(v row.VPC) ec2.Vpc { return wireVPC(r, v) })
+	page, next, err := vpcCatalog.list(all,
+		query{in.VpcIds, in.Filters, in.MaxResults, in.NextToken})
 	if err != nil {
 		return nil, err
 	}
@@ -147,11 +149,21 @@ var vpcCatalog = catalog[ec2.Vpc]{
 		"ipv6-cidr-block-association.ipv6-pool":       never[ec2.Vpc],
 		"ipv6-cidr-block-association.association-id":  never[ec2.Vpc],
 		"ipv6-cidr-block-association.state":           never[ec2.Vpc],
-		"is-default":                                  func(v ec2.Vpc) []string { return flag(v.IsDefault) },
-		"isDefault":                                   func(v ec2.Vpc) []string { return flag(v.IsDefault) },
-		"owner-id":                                    func(v ec2.Vpc) []string { return one(v.OwnerId) },
-		"state":                                       func(v ec2.Vpc) []string { return enum(v.State) },
-		"vpc-id":                                      func(v ec2.Vpc) []string { return one(v.VpcId) },
+		"is-default": func(v ec2.Vpc) []string {
+			return flag(v.IsDefault)
+		},
+		"isDefault": func(v ec2.Vpc) []string {
+			return flag(v.IsDefault)
+		},
+		"owner-id": func(v ec2.Vpc) []string {
+			return one(v.OwnerId)
+		},
+		"state": func(v ec2.Vpc) []string {
+			return enum(v.State)
+		},
+		"vpc-id": func(v ec2.Vpc) []string {
+			return one(v.VpcId)
+		},
 	},
 }
 
