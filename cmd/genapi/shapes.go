@@ -34,7 +34,8 @@ func (g *generator) fault(name string, s *shape) {
 		}
 	}
 	fn := upper(name)
-	g.printf("// %s returns the fault %s (HTTP %d).\nfunc %s(format string, args ...any) *aws.Fault {\n", fn, code, status, fn)
+	g.printf("// %s returns the fault %s (HTTP %d).\n", fn, code, status)
+	g.printf("func %s(format string, args ...any) *aws.Fault {\n", fn)
 	g.printf("return aws.NewFaultStatus(%q, %d, format, args...)\n}\n\n", code, status)
 }
 
@@ -43,7 +44,8 @@ func (g *generator) structure(name string, s *shape) {
 	g.printf("// %s is a wire shape.\ntype %s struct {\n", typ, typ)
 	for _, member := range sorted(s.Members) {
 		ref := s.Members[member]
-		g.printf("%s %s `%s`\n", upper(member), g.goType(ref.Shape), g.tag(member, ref, slices.Contains(s.Required, member)))
+		tag := g.tag(member, ref, slices.Contains(s.Required, member))
+		g.printf("%s %s `%s`\n", upper(member), g.goType(ref.Shape), tag)
 	}
 	g.printf("}\n\n")
 }
@@ -161,7 +163,8 @@ func ec2Name(member string, ref *shapeRef) string {
 
 func (g *generator) enum(name string, s *shape) {
 	typ := g.names[name]
-	g.printf("// %s is an enumeration.\ntype %s string\n\n// The values of %s.\nconst (\n", typ, typ, typ)
+	g.printf("// %s is an enumeration.\ntype %s string\n\n", typ, typ)
+	g.printf("// The values of %s.\nconst (\n", typ)
 	seen := map[string]bool{}
 	var consts []string
 	for _, v := range s.Enum {
@@ -173,7 +176,8 @@ func (g *generator) enum(name string, s *shape) {
 		consts = append(consts, c)
 		g.printf("%s %s = %q\n", c, typ, v)
 	}
-	g.printf(")\n\n// Values lists the model's values.\nfunc (%s) Values() []string {\nreturn []string{", typ)
+	g.printf(")\n\n// Values lists the model's values.\n")
+	g.printf("func (%s) Values() []string {\nreturn []string{", typ)
 	for _, c := range consts {
 		g.printf("string(%s),", c)
 	}

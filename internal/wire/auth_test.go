@@ -89,26 +89,36 @@ func TestAuthentication(t *testing.T) {
 	lookup := func(_ context.Context, key string) (Key, bool) {
 		return Key{Secret: "s", Account: "000000000002"}, key == "ROLE"
 	}
+	home := [3]string{"123456789012", "123456789012", "123456789012"}
+	account := func(id string) [3]string { return [3]string{id, id, id} }
+	wrong := [3]string{"InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure"}
+	unknown := [3]string{"UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"}
+	hour := now.Add(-time.Hour)
 	for name, tt := range map[string]struct {
 		authCall
-		open             bool // no keys configured
-		json, query, ec2 string
+		open bool      // no keys configured
+		want [3]string // of awsJson, awsQuery, ec2Query: the account or the error
 	}{
-		"right":          {authCall{key: "KEY", secret: "s"}, false, "123456789012", "123456789012", "123456789012"},
-		"mapped account": {authCall{key: "OTHER", secret: "s"}, false, "000000000001", "000000000001", "000000000001"},
-		"looked up":      {authCall{key: "ROLE", secret: "s"}, false, "000000000002", "000000000002", "000000000002"},
-		"session":        {authCall{key: "SESSION", secret: "s", token: "tok"}, false, "123456789012", "123456789012", "123456789012"},
-		"open":           {authCall{key: "ANY", secret: "x"}, true, "123456789012", "123456789012", "123456789012"},
-		"open, account":  {authCall{key: "111122223333", secret: "x"}, true, "111122223333", "111122223333", "111122223333"},
-		"open, old":      {authCall{key: "ANY", secret: "x", at: now.Add(-time.Hour)}, true, "123456789012", "123456789012", "123456789012"},
-		"wrong secret":   {authCall{key: "KEY", secret: "x"}, false, "InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure"},
-		"tampered":       {authCall{key: "KEY", secret: "s", tamper: true}, false, "InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure"},
-		"unknown key":    {authCall{key: "NONE", secret: "s"}, false, "UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"},
-		"no token":       {authCall{key: "SESSION", secret: "s"}, false, "UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"},
-		"expired key":    {authCall{key: "EXPIRED", secret: "s"}, false, "ExpiredTokenException", "ExpiredToken", "RequestExpired"},
-		"stale":          {authCall{key: "KEY", secret: "s", at: now.Add(-time.Hour)}, false, "InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired"},
-		"other service":  {authCall{key: "KEY", secret: "s", service: "x"}, false, "InvalidSignatureException", "InvalidAction", "InvalidAction"},
-		"malformed key":  {authCall{key: "a b", secret: "s"}, false, "MissingAuthenticationTokenException", "MissingAuthenticationToken", "MissingAuthenticationToken"},
+		"right":          {authCall{key: "KEY", secret: "s"}, false, home},
+		"mapped account": {authCall{key: "OTHER", secret: "s"}, false, account("000000000001")},
+		"looked up":      {authCall{key: "ROLE", secret: "s"}, false, account("000000000002")},
+		"session":        {authCall{key: "SESSION", secret: "s", token: "tok"}, false, home},
+		"open":           {authCall{key: "ANY", secret: "x"}, true, home},
+		"open, account":  {authCall{key: "111122223333"}, true, account("111122223333")},
+		"open, old":      {authCall{key: "ANY", secret: "x", at: hour}, true, home},
+		"wrong secret":   {authCall{key: "KEY", secret: "x"}, false, wrong},
+		"tampered":       {authCall{key: "KEY", secret: "s", tamper: true}, false, wrong},
+		"unknown key":    {authCall{key: "NONE", secret: "s"}, false, unknown},
+		"no token":       {authCall{key: "SESSION", secret: "s"}, false, unknown},
+		"expired key": {authCall{key: "EXPIRED", secret: "s"}, false,
+			[3]string{"ExpiredTokenException", "ExpiredToken", "RequestExpired"}},
+		"stale": {authCall{key: "KEY", secret: "s", at: hour}, false,
+			[3]string{"InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired"}},
+		"other service": {authCall{key: "KEY", secret: "s", service: "x"}, false,
+			[3]string{"InvalidSignatureException", "InvalidAction", "InvalidAction"}},
+		"malformed key": {authCall{key: "a b", secret: "s"}, false, [3]string{
+			"MissingAuthenticationTokenException", "MissingAuthenticationToken",
+			"MissingAuthenticationToken"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := Config{Keys: keys, Lookup: lookup}
@@ -119,10 +129,8 @@ func TestAuthentication(t *testing.T) {
 				tt.at = now
 			}
 			r := authWorld(cfg, now)
-			for p, want := range map[aws.Protocol]string{
-				aws.AWSJSON11: tt.json, aws.AWSQuery: tt.query, aws.EC2Query: tt.ec2,
-			} {
-				w := tt.send(r, p)
+			for i, p := range []aws.Protocol{aws.AWSJSON11, aws.AWSQuery, aws.EC2Query} {
+				w, want := tt.send(r, p), tt.want[i]
 				if !strings.Contains(w.Body.String(), want) {
 					t.Errorf("%s: got %d %s, want %s", p, w.Code, w.Body, want)
 				}

@@ -149,7 +149,9 @@ func (r *Router) routeTarget(c *call) *aws.Fault {
 			return nil
 		}
 	}
-	return c.fault(unknownOperation, "Unknown operation %.200s.%.200s", prefix, name)
+	return c.fault(unknownOperation,
+		"Unknown operation %.200s.%.200s: Fairlead does not serve this service, see SCOPE.md.",
+		prefix, name)
 }
 
 // routeAction tells services apart by their versions and, where those are equal or left out, by the
@@ -174,7 +176,8 @@ func (r *Router) routeAction(c *call) *aws.Fault {
 	}
 	if len(found) != 1 {
 		return c.fault(unknownOperation,
-			"Could not find operation %.200s for version %.20s", c.name, version)
+			"Could not find operation %.200s for version %.20s: Fairlead does not serve this "+
+				"service, see SCOPE.md.", c.name, version)
 	}
 	c.api, c.protocol = found[0], found[0].Protocol
 	return nil

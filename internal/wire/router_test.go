@@ -190,7 +190,8 @@ func TestAnswers(t *testing.T) {
 		"json unknown service": {
 			request{target: "DynamoDB_20120810.ListTables", service: "dynamodb", body: `{}`},
 			400, `{"__type":"UnknownOperationException",` +
-				`"message":"Unknown operation DynamoDB_20120810.ListTables"}`,
+				`"message":"Unknown operation DynamoDB_20120810.ListTables: ` +
+				`Fairlead does not serve this service, see SCOPE.md."}`,
 		},
 		"json unsigned": {
 			request{target: ecsTarget + "CreateCluster", body: `{}`},
@@ -242,7 +243,8 @@ func TestAnswers(t *testing.T) {
 			request{service: "elasticloadbalancing",
 				body: "Action=DescribeRules&Version=2012-06-01"},
 			400, `<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code><Message>` +
-				`Could not find operation DescribeRules for version 2012-06-01</Message></Error>` +
+				`Could not find operation DescribeRules for version 2012-06-01: ` +
+				`Fairlead does not serve this service, see SCOPE.md.</Message></Error>` +
 				`<RequestId>ID</RequestId></ErrorResponse>`,
 		},
 		"query without an action": {

@@ -75,18 +75,27 @@ func TestFreshness(t *testing.T) {
 		date      string
 		want      string
 	}{
-		"now":       {date: "20150830"},
-		"15 min":    {after: 15 * time.Minute, date: "20150830"},
-		"early":     {after: -15 * time.Minute, date: "20150830"},
-		"too late":  {after: 15*time.Minute + time.Second, date: "20150830", want: "Signature expired: 20150830T123600Z is now earlier than 20150830T123601Z (20150830T125101Z - 15 min.)"},
-		"too early": {after: -16 * time.Minute, date: "20150830", want: "Signature not yet current: 20150830T123600Z is still later than 20150830T123500Z (20150830T122000Z + 15 min.)"},
+		"now":    {date: "20150830"},
+		"15 min": {after: 15 * time.Minute, date: "20150830"},
+		"early":  {after: -15 * time.Minute, date: "20150830"},
+		"too late": {after: 15*time.Minute + time.Second, date: "20150830",
+			want: "Signature expired: 20150830T123600Z is now earlier than 20150830T123601Z " +
+				"(20150830T125101Z - 15 min.)"},
+		"too early": {after: -16 * time.Minute, date: "20150830",
+			want: "Signature not yet current: 20150830T123600Z is still later than " +
+				"20150830T123500Z (20150830T122000Z + 15 min.)"},
 		"presigned": {presigned: time.Hour, after: 59 * time.Minute, date: "20150830"},
 		"presigned expired": {presigned: time.Minute, after: 2 * time.Minute, date: "20150830",
-			want: "Signature expired: 20150830T123600Z is now earlier than 20150830T122300Z (20150830T123800Z - 15 min.)"},
-		"another day": {date: "20150829", want: "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '20150829' != '20150830T123600Z'"},
+			want: "Signature expired: 20150830T123600Z is now earlier than 20150830T122300Z " +
+				"(20150830T123800Z - 15 min.)"},
+		"another day": {date: "20150829",
+			want: "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of " +
+				"date from HTTP: '20150829' != '20150830T123600Z'"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &signature{when: signedAt, date: tt.date, presigned: tt.presigned > 0, lifetime: tt.presigned}
+			s := &signature{
+				when: signedAt, date: tt.date, presigned: tt.presigned > 0, lifetime: tt.presigned,
+			}
 			got := ""
 			if err := s.fresh(signedAt.Add(tt.after)); err != nil {
 				got = err.Error()

@@ -215,6 +215,8 @@ func displayWhole(sh *shape, v reflect.Value) string {
 			}
 		}
 		return sh.typ.Name() + "(" + strings.Join(parts, ", ") + ")"
+	case blob: // never its content: it may be a private key
+		return fmt.Sprintf("java.nio.HeapByteBuffer[pos=0 lim=%d cap=%d]", v.Len(), v.Len())
 	case timestamp:
 		return timeText("", v.Interface().(time.Time))
 	}

@@ -1,6 +1,6 @@
-// Package iam serves the part of AWS Identity and Access Management that ECS stands on: roles, their
-// policies, service-linked roles. Policies are checked for their form, stored and returned; they are
-// not evaluated: every caller may do everything. README.md lists the operations.
+// Package iam serves the part of AWS Identity and Access Management that ECS stands on: roles,
+// their policies, service-linked roles. Policies are checked for their form, stored and returned;
+// they are not evaluated: every caller may do everything. README.md lists the operations.
 //
 // IAM is global: what it keeps belongs to an account, whatever region the caller signs for.
 package iam
@@ -43,7 +43,7 @@ func (s *Service) Register(r *wire.Router) {
 func account(ctx context.Context) string { return aws.CallerFrom(ctx).Account }
 
 // The alphabet and length of IAM's unique ids, e.g. AROA and 17 characters more.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 const (
 	idAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	idTail     = 17

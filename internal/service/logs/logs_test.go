@@ -249,7 +249,8 @@ same(found[0]["message"][-1], "\u20ac")
 token, walked = None, []
 while True:
     more = {"nextToken": token} if token else {}
-    page = logs.get_log_events(logGroupName="g", logStreamName="a", startFromHead=True, limit=8, **more)
+    page = logs.get_log_events(
+        logGroupName="g", logStreamName="a", startFromHead=True, limit=8, **more)
     walked += [e["message"] for e in page["events"]]
     if page["nextForwardToken"] == token:
         break
@@ -269,7 +270,8 @@ func TestOpenStream(t *testing.T) {
 	if err := s.OpenStream(ctx, home, "g", "a", false); err == nil {
 		t.Error("a group is made unasked")
 	}
-	if err := s.Append(ctx, home, "g", "a", []logstore.Event{{Time: start, Message: "x"}}); err == nil {
+	events := []logstore.Event{{Time: start, Message: "x"}}
+	if err := s.Append(ctx, home, "g", "a", events); err == nil {
 		t.Error("a stream is made unasked")
 	}
 	for range 2 {

@@ -76,7 +76,8 @@ func (e *Echo) Run(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if want := fmt.Sprintf("%d operations", len(e.api.Operations)); !strings.Contains(string(out), want) {
+	want := fmt.Sprintf("%d operations", len(e.api.Operations))
+	if !strings.Contains(string(out), want) {
 		t.Errorf("got %s, want %s", out, want)
 	}
 }
