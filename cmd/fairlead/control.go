@@ -3,14 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
-	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"strings"
 	"time"
-
-	"github.com/vishvananda/netlink"
 
 	"fairlead/internal/control/balancer"
 	"fairlead/internal/control/network"
@@ -51,29 +47,11 @@ func (i *instance) balancer() *balancer.Controller {
 func (i *instance) tasks() *task.Controller {
 	n := node.New(node.Config{
 		Runtime: i.runtime, Dir: i.path("tasks"), Logs: logSink{i.logs}, NetNS: i.host.ENINamespace,
-		Nameservers: nameservers(), ListenMetadata: i.listenMetadata, AssumeRole: i.assumeRole,
-		Logger: i.cfg.logger, Now: time.Now,
+		Nameservers: nameservers(), Endpoints: &endpoints{i: i, vpcs: map[string]*endpoint{}},
+		AssumeRole: i.assumeRole,
+		Logger:     i.cfg.logger, Now: time.Now,
 	})
 	return task.New(task.Config{Store: i.store, Node: n, Logger: i.cfg.logger, Now: time.Now})
-}
-
-// listenMetadata opens the task metadata endpoint in the namespace of a task's interface.
-func (i *instance) listenMetadata(eni string) (net.Listener, error) {
-	err := i.host.Do(eni, func() error {
-		lo, err := netlink.LinkByName("lo")
-		if err != nil {
-			return err
-		}
-		address, err := netlink.ParseAddr(metadata.Address + "/32")
-		if err != nil {
-			return err
-		}
-		return netlink.AddrReplace(lo, address)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("add the metadata address: %w", err)
-	}
-	return i.host.Listen(context.Background(), eni, "tcp", metadata.Address+":80")
 }
 
 // assumeRole gives a task the keys of its role.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,10 +31,9 @@ type Containers struct {
 	tails    map[int]*tail
 	deadline map[int]time.Time // when a container that was told to stop is killed
 
-	metadata   *http.Server                  // nil until the namespace is there
-	published  atomic.Pointer[metadata.Task] // what the endpoint's readers see
-	keys       roleKeys
-	background sync.WaitGroup
+	unserve   func()                        // ends the metadata endpoint; nil while there is none
+	published atomic.Pointer[metadata.Task] // what the endpoint's readers see
+	keys      roleKeys
 }
 
 // Open returns the handle of a task; def is its task definition. wake is called, from any goroutine,
@@ -304,9 +301,7 @@ func (t *Containers) stop(ctx context.Context, i int) (time.Time, error) {
 // task's files go too.
 func (t *Containers) Remove(ctx context.Context) error {
 	t.finishLogs(ctx)
-	if t.metadata != nil {
-		t.metadata.Close()
-	}
+	t.stopMetadata()
 	for _, s := range t.states {
 		if err := t.node.cfg.Runtime.Delete(ctx, s.RuntimeID); err != nil {
 			return fmt.Errorf("delete container %s: %w", s.Name, err)
@@ -330,8 +325,5 @@ func (t *Containers) Close() {
 	for i := range t.tails {
 		<-t.tails[i].done
 	}
-	if t.metadata != nil {
-		t.metadata.Close()
-	}
-	t.background.Wait()
+	t.stopMetadata()
 }

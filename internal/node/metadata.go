@@ -3,8 +3,6 @@ package node
 import (
 	"cmp"
 	"context"
-	"errors"
-	"net/http"
 	"strconv"
 	"sync"
 	"time"
@@ -18,35 +16,32 @@ import (
 // The task's handle is what the endpoints at 169.254.170.2 read, through the copy that publish makes.
 var _ metadata.Source = (*Containers)(nil)
 
-// metadataHeaderTimeout bounds how long a container may take to send a request's headers.
-const metadataHeaderTimeout = 5 * time.Second
-
-// serveMetadata listens in the task's namespace unless it does already. A task whose endpoint cannot
+// serveMetadata lets the task's containers ask, unless they can already. A task whose endpoint cannot
 // be opened runs on without it; the next look tries again.
 func (t *Containers) serveMetadata() {
-	if t.metadata != nil || t.node.cfg.ListenMetadata == nil || t.task.ENI == "" {
+	if t.unserve != nil || t.node.cfg.Endpoints == nil || t.task.ENI == "" {
 		return
 	}
-	listener, err := t.node.cfg.ListenMetadata(t.task.ENI)
+	t.publish()
+	stop, err := t.node.cfg.Endpoints.Serve(t.task, metadata.Handler(t))
 	if err != nil {
 		t.node.cfg.Logger.Warn("open the task metadata endpoint", "task", t.task.ID, "err", err)
 		return
 	}
-	t.publish()
-	t.metadata = &http.Server{
-		Handler: metadata.Handler(t), ReadHeaderTimeout: metadataHeaderTimeout,
+	t.unserve = stop
+}
+
+// stopMetadata ends what serveMetadata began.
+func (t *Containers) stopMetadata() {
+	if t.unserve != nil {
+		t.unserve()
+		t.unserve = nil
 	}
-	server := t.metadata
-	t.background.Go(func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			t.node.cfg.Logger.Warn("serve task metadata", "task", t.task.ID, "err", err)
-		}
-	})
 }
 
 // metadataEnv tells a container where to ask.
 func (t *Containers) metadataEnv(id string) []string {
-	if t.node.cfg.ListenMetadata == nil {
+	if t.node.cfg.Endpoints == nil {
 		return nil
 	}
 	base := "http://" + metadata.Address

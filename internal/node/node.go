@@ -15,7 +15,7 @@ package node
 import (
 	"context"
 	"log/slog"
-	"net"
+	"net/http"
 	"time"
 
 	"fairlead/internal/node/metadata"
@@ -31,13 +31,18 @@ type Config struct {
 	NetNS   func(eni string) string // path of a network interface's namespace
 	// Nameservers go into the containers' resolv.conf.
 	Nameservers []string
-	// ListenMetadata opens the task metadata endpoint in the namespace of a network interface;
-	// nil serves none.
-	ListenMetadata func(eni string) (net.Listener, error)
+	// Endpoints serve 169.254.170.2; nil serves none.
+	Endpoints Endpoints
 	// AssumeRole returns keys of a task role, which are valid for a while; nil gives none.
 	AssumeRole func(ctx context.Context, scope row.Scope, roleARN, session string) (metadata.Credentials, error)
 	Logger     *slog.Logger
 	Now        func() time.Time
+}
+
+// Endpoints let containers reach the task metadata endpoint.
+type Endpoints interface {
+	// Serve answers the containers of the task with handler until stop is called.
+	Serve(task row.Task, handler http.Handler) (stop func(), err error)
 }
 
 // LogSink is CloudWatch Logs as the awslogs driver sees it.
