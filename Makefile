@@ -46,7 +46,8 @@ bench-deps:
 
 .PHONY: run
 run: run-deps build ## Start Fairlead, apply examples/ecs-fargate-alb, send requests; Ctrl-C ends it
-	$(SUDO) env "PATH=$$PATH" go run ./examples/ecs-fargate-alb/demo --fairlead $(BIN)
+	$(SUDO) env "PATH=$$PATH" FAIRLEAD_TF_PLUGIN_DIR=$(TF_PLUGIN_DIR) \
+	  go run ./examples/ecs-fargate-alb/demo --fairlead $(BIN)
 
 # Where the Terraform AWS provider lies, so that the tests need no network: the first plugin
 # directory on this machine that has one. It holds HOST/NAMESPACE/NAME/VERSION/PLATFORM/BINARY.
