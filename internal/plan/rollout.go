@@ -27,8 +27,7 @@ func (p *planner) replace() {
 	healthy := count(p.tasks, isHealthy)
 	if healthy >= p.bounds.Desired {
 		p.stop(old, func(t *task) bool { return t.kept && t.health != Healthy }, len(old))
-		p.stop(old, isHealthy, healthy-p.bounds.Desired)
-		return
+		healthy -= p.stop(old, isHealthy, healthy-p.bounds.Desired)
 	}
 	p.makeRoom(old, healthy)
 }

@@ -53,9 +53,14 @@ func (w *World) protect() {
 	})
 }
 
-// percentages changes the bounds to a pair that leaves room to move.
+// percentages changes the bounds.
 func (w *World) percentages() {
-	pairs := [][2]int32{{100, 200}, {50, 100}, {0, 100}, {50, 150}, {100, 150}, {75, 200}, {0, 200}}
+	w.bounds([][2]int32{
+		{100, 200}, {50, 100}, {0, 100}, {50, 150}, {100, 150}, {75, 200}, {0, 200},
+	})
+}
+
+func (w *World) bounds(pairs [][2]int32) {
 	pair := pairs[w.rng.IntN(len(pairs))]
 	w.Service.Configuration.MinimumHealthyPercent = &pair[0]
 	w.Service.Configuration.MaximumPercent = &pair[1]
@@ -88,9 +93,7 @@ func (w *World) Calm() {
 		t.image.Sick, t.image.FailStart, t.image.Exit = false, false, 0
 		t.Protection = nil
 	}
-	low, high := int32(100), int32(200)
-	w.Service.Configuration.MinimumHealthyPercent = &low
-	w.Service.Configuration.MaximumPercent = &high
+	w.bounds([][2]int32{{100, 200}, {0, 100}, {50, 200}, {0, 200}})
 	w.Deploy(Sound)
 }
 
