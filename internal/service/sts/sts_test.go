@@ -91,6 +91,14 @@ wrong = client("sts", aws_session_token=c["SessionToken"], **session)
 same(code(wrong.get_caller_identity), "SignatureDoesNotMatch")
 same(code(client("sts", aws_access_key_id="NONE", aws_secret_access_key="x").get_caller_identity),
      "InvalidClientTokenId")
+import urllib.error, urllib.request
+url = sts.generate_presigned_url("get_caller_identity")
+same(b"<Account>123456789012</Account>" in urllib.request.urlopen(url).read(), True)
+try:
+    urllib.request.urlopen(url.replace("GetCallerIdentity", "GetSessionToken"))
+    raise AssertionError("a presigned URL is good for another action")
+except urllib.error.HTTPError as e:
+    same(e.code, 403)
 same(code(sts.assume_role, RoleArn="arn:aws:iam::123456789012:role/none", RoleSessionName="me"),
      "AccessDenied")
 `)
