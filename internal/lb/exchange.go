@@ -25,8 +25,9 @@ type exchange struct {
 	grp   *liveGroup
 	tgt   *target
 
-	phase phase
-	timer poll.Timer
+	phase  phase
+	flight int // its place among the loop's exchanges in flight
+	timer  poll.Timer
 	reqFacts
 	respFacts
 
@@ -132,8 +133,18 @@ func (l *loop) newExchange(d downstream, c *connInfo) *exchange {
 	ex.down, ex.conn, ex.live = d, c, l.live
 	ex.phase = routing
 	ex.created = l.now
-	l.flights[ex] = struct{}{}
+	ex.flight = len(l.flights)
+	l.flights = append(l.flights, ex)
 	return ex
+}
+
+// land takes an exchange out of those in flight.
+func (l *loop) land(ex *exchange) {
+	last := l.flights[len(l.flights)-1]
+	l.flights[ex.flight] = last
+	last.flight = ex.flight
+	l.flights[len(l.flights)-1] = nil
+	l.flights = l.flights[:len(l.flights)-1]
 }
 
 // recycle makes exchanges that have ended available again, when nothing on the stack uses them.
@@ -202,7 +213,7 @@ func (ex *exchange) end() {
 		ex.tgt.outstanding.Add(-1)
 	}
 	ex.logged()
-	delete(ex.loop.flights, ex)
+	ex.loop.land(ex)
 	ex.loop.ended = append(ex.loop.ended, ex)
 	ex.down.finished(ex)
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +40,7 @@ type loop struct {
 	live      *live // the table for requests that begin now
 	acceptors map[bindKey]*acceptor
 	socks     map[*sock]struct{}
-	flights   map[*exchange]struct{}
+	flights   []*exchange // in any order
 
 	rbuf     []byte   // what is read, by whatever connection is being read
 	bufs     [][]byte // output buffers without a connection
@@ -75,7 +76,7 @@ func newLoop(e *Engine, id int) (*loop, error) {
 		id: id, eng: e, log: e.log, poll: p, start: e.start, live: emptyLive(),
 		random: rand.NewChaCha8(seed), rbuf: make([]byte, readSize+maxKept),
 		acceptors: map[bindKey]*acceptor{}, socks: map[*sock]struct{}{},
-		flights: map[*exchange]struct{}{}, counters: newLoopCounters(),
+		counters: newLoopCounters(),
 	}, nil
 }
 
@@ -199,7 +200,7 @@ func (l *loop) dateNow() []byte {
 // closeAll ends all connections; the requests in flight are logged.
 func (l *loop) closeAll() {
 	l.tick()
-	for ex := range l.flights {
+	for _, ex := range slices.Clone(l.flights) {
 		ex.cut("load balancer is closed")
 	}
 	l.settle()

@@ -47,110 +47,131 @@ type AccessRecord struct {
 // AppendLine appends the record as a line of the access log of Application Load Balancers (ALB
 // guide, "Access log entries"), with its end.
 func (r *AccessRecord) AppendLine(b []byte) []byte {
-	l := line{b}
-	l.text(r.Type)
-	l.time(r.Finished)
-	l.text(r.LoadBalancer)
-	l.addr(r.Client)
-	l.addr(r.Target)
-	l.seconds(r.RequestTime)
-	l.seconds(r.TargetTime)
-	l.seconds(r.ResponseTime)
-	l.number(int64(r.Status), 0)
-	l.number(int64(r.TargetStatus), 0)
-	l.number(r.Received, -1)
-	l.number(r.Sent, -1)
-	l.quoted(orDash(r.Method) + " " + orDash(r.URL) + " " + orDash(r.Version))
-	l.quoted(r.UserAgent)
-	l.text(r.TLSCipher)
-	l.text(r.TLSVersion)
-	l.text(r.TargetKey.Group)
-	l.quoted(r.TraceID)
-	l.quoted(r.ServerName)
-	l.quoted(r.Certificate)
-	l.text(r.priority())
-	l.time(r.Created)
-	l.quoted(r.Actions)
-	l.quoted(r.RedirectURL)
-	l.quoted(r.ErrorReason)
-	l.quoted(addrText(r.Target))
-	l.quoted(statusText(r.TargetStatus))
-	l.quoted(r.Class)
-	l.quoted(r.ClassReason)
-	l.text(r.ConnTraceID)
-	l.quoted("") // transformed_host, transformed_uri, request_transform_status
-	l.quoted("")
-	l.quoted("")
-	l.b[len(l.b)-1] = '\n'
-	return l.b
+	b = appendText(b, r.Type)
+	b = appendTime(b, r.Finished)
+	b = appendText(b, r.LoadBalancer)
+	b = append(appendAddr(b, r.Client), ' ')
+	b = append(appendAddr(b, r.Target), ' ')
+	b = appendSeconds(b, r.RequestTime)
+	b = appendSeconds(b, r.TargetTime)
+	b = appendSeconds(b, r.ResponseTime)
+	b = append(appendStatus(b, r.Status), ' ')
+	b = append(appendStatus(b, r.TargetStatus), ' ')
+	b = append(strconv.AppendInt(b, r.Received, 10), ' ')
+	b = append(strconv.AppendInt(b, r.Sent, 10), ' ')
+	b = append(r.appendRequest(b), ' ')
+	b = appendQuoted(b, r.UserAgent)
+	b = appendText(b, r.TLSCipher)
+	b = appendText(b, r.TLSVersion)
+	b = appendText(b, r.TargetKey.Group)
+	b = appendQuoted(b, r.TraceID)
+	b = appendQuoted(b, r.ServerName)
+	b = appendQuoted(b, r.Certificate)
+	b = r.appendPriority(b)
+	b = appendTime(b, r.Created)
+	b = appendQuoted(b, r.Actions)
+	b = appendQuoted(b, r.RedirectURL)
+	b = appendQuoted(b, r.ErrorReason)
+	b = append(appendAddr(append(b, '"'), r.Target), "\" "...)
+	b = append(appendStatus(append(b, '"'), r.TargetStatus), "\" "...)
+	b = appendQuoted(b, r.Class)
+	b = appendQuoted(b, r.ClassReason)
+	b = appendText(b, r.ConnTraceID)
+	// There are no transforms: transformed_host, transformed_uri, request_transform_status.
+	return append(b, "\"-\" \"-\" \"-\"\n"...)
 }
 
-func (r *AccessRecord) priority() string {
-	if r.Priority < 0 {
-		return ""
-	}
-	return strconv.Itoa(r.Priority)
-}
-
-// line appends fields, each followed by a blank.
-type line struct{ b []byte }
-
-func (l *line) text(s string) { l.b = append(append(l.b, orDash(s)...), ' ') }
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-// quoted escapes what would end the field or the line.
-func (l *line) quoted(s string) {
-	l.b = append(l.b, '"')
-	for _, c := range []byte(orDash(s)) {
-		if c == '"' || c == '\\' || c < ' ' || c >= 0x7f {
-			const digits = "0123456789abcdef"
-			l.b = append(l.b, '\\', 'x', digits[c>>4], digits[c&15])
-			continue
+func (r *AccessRecord) appendRequest(b []byte) []byte {
+	b = append(b, '"')
+	for i, part := range [...]string{r.Method, r.URL, r.Version} {
+		if i > 0 {
+			b = append(b, ' ')
 		}
-		l.b = append(l.b, c)
+		b = appendEscaped(b, part)
 	}
-	l.b = append(l.b, '"', ' ')
+	return append(b, '"')
 }
 
-func (l *line) time(t time.Time) {
-	l.b = append(t.UTC().AppendFormat(l.b, "2006-01-02T15:04:05.000000Z"), ' ')
+func (r *AccessRecord) appendPriority(b []byte) []byte {
+	if r.Priority < 0 {
+		return append(b, "- "...)
+	}
+	return append(strconv.AppendInt(b, int64(r.Priority), 10), ' ')
 }
 
-func (l *line) addr(a netip.AddrPort) { l.text(addrText(a)) }
+// appendText appends a field that needs no quotes.
+func appendText(b []byte, s string) []byte {
+	if s == "" {
+		return append(b, "- "...)
+	}
+	return append(append(b, s...), ' ')
+}
 
-func addrText(a netip.AddrPort) string {
+func appendQuoted(b []byte, s string) []byte {
+	return append(appendEscaped(append(b, '"'), s), "\" "...)
+}
+
+// appendEscaped escapes what would end the field or the line.
+func appendEscaped(b []byte, s string) []byte {
+	if s == "" {
+		return append(b, '-')
+	}
+	from := 0
+	for i := range len(s) {
+		if c := s[i]; c == '"' || c == '\\' || c < ' ' || c >= 0x7f {
+			const digits = "0123456789abcdef"
+			b = append(append(b, s[from:i]...), '\\', 'x', digits[c>>4], digits[c&15])
+			from = i + 1
+		}
+	}
+	return append(b, s[from:]...)
+}
+
+// appendTime appends a time in ISO 8601 with microseconds.
+func appendTime(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b = append(appendDigits(b, year, 4), '-')
+	b = append(appendDigits(b, int(month), 2), '-')
+	b = append(appendDigits(b, day, 2), 'T')
+	b = append(appendDigits(b, hour, 2), ':')
+	b = append(appendDigits(b, minute, 2), ':')
+	b = append(appendDigits(b, second, 2), '.')
+	return append(appendDigits(b, t.Nanosecond()/1000, 6), "Z "...)
+}
+
+// appendDigits appends n with leading zeros.
+func appendDigits(b []byte, n, width int) []byte {
+	at := len(b)
+	b = append(b, "000000"[:width]...)
+	for i := at + width - 1; i >= at; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return b
+}
+
+func appendAddr(b []byte, a netip.AddrPort) []byte {
 	if !a.IsValid() {
-		return ""
+		return append(b, '-')
 	}
-	return a.String()
+	return a.AppendTo(b)
 }
 
-func statusText(n int) string {
+func appendStatus(b []byte, n int) []byte {
 	if n == 0 {
-		return ""
+		return append(b, '-')
 	}
-	return strconv.Itoa(n)
+	return strconv.AppendInt(b, int64(n), 10)
 }
 
-func (l *line) seconds(d time.Duration) {
+// appendSeconds appends a duration in seconds with three decimals, or -1.
+func appendSeconds(b []byte, d time.Duration) []byte {
 	if d < 0 {
-		l.text("-1")
-		return
+		return append(b, "-1 "...)
 	}
-	l.b = append(strconv.AppendFloat(l.b, d.Seconds(), 'f', 3, 64), ' ')
-}
-
-// number appends n, or a dash if it is the given value.
-func (l *line) number(n, none int64) {
-	if n == none {
-		l.text("")
-		return
-	}
-	l.b = append(strconv.AppendInt(l.b, n, 10), ' ')
+	b = strconv.AppendInt(b, int64(d/time.Second), 10)
+	ms := int(d % time.Second / time.Millisecond)
+	return append(appendDigits(append(b, '.'), ms, 3), ' ')
 }

@@ -3,6 +3,7 @@ package lb
 import (
 	"errors"
 	"net/netip"
+	"slices"
 )
 
 var errClosed = errors.New("load balancer engine is closed")
@@ -120,7 +121,7 @@ func (l *loop) apply(lv *live, removed map[*target]bool) {
 			a.bind = a.front.bind
 		}
 	}
-	for ex := range l.flights {
+	for _, ex := range slices.Clone(l.flights) {
 		if removed[ex.tgt] {
 			ex.cut("deregistration delay is over")
 		}

@@ -2,11 +2,13 @@ package lbfile
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -33,6 +35,10 @@ func Run(ctx context.Context, path string, loops int, log *slog.Logger) error {
 		return err
 	}
 	defer out.close()
+	// A loop occupies a processor of the Go scheduler even while it waits. One more than there are
+	// loops keeps the scheduler from taking them away for nothing.
+	loops = cmp.Or(loops, runtime.NumCPU())
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), loops+1))
 	cfg := lb.Config{Loops: loops, Logger: log, AccessLog: out.write}
 	engine, err := lb.New(cfg)
 	if err != nil {

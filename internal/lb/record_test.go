@@ -1,0 +1,38 @@
+package lb
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func TestAppendLine(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)
+	r := AccessRecord{
+		LoadBalancer: "app/lb/1", Type: "https", Created: at, Finished: at.Add(time.Second),
+		Client: netip.MustParseAddrPort("1.2.3.4:5"), Target: netip.MustParseAddrPort("[::1]:80"),
+		TargetKey: TargetKey{Group: "tg"}, RequestTime: 1500 * time.Microsecond,
+		TargetTime: 2 * time.Second, ResponseTime: -1, Status: 200, TargetStatus: 201,
+		Received: 10, Sent: 20, Method: "GET", URL: "https://a:443/\"x", Version: "HTTP/1.1",
+		UserAgent: "a\\b\n", TLSCipher: "C", TLSVersion: "TLSv1.3", TraceID: "Root=1",
+		ServerName: "a", Certificate: "arn", Priority: 3, Actions: "forward", Class: "Severe",
+		ClassReason: "Because", ConnTraceID: "TID_1",
+	}
+	want := `https 2026-01-02T03:04:06.678901Z app/lb/1 1.2.3.4:5 [::1]:80 0.001 2.000 -1 200 201 ` +
+		`10 20 "GET https://a:443/\x22x HTTP/1.1" "a\x5cb\x0a" C TLSv1.3 tg "Root=1" "a" "arn" 3 ` +
+		`2026-01-02T03:04:05.678901Z "forward" "-" "-" "[::1]:80" "201" "Severe" "Because" TID_1 ` +
+		`"-" "-" "-"` + "\n"
+	if got := string(r.AppendLine(nil)); got != want {
+		t.Errorf("\n%s\n%s", got, want)
+	}
+}
+
+func BenchmarkAppendLine(b *testing.B) {
+	r := AccessRecord{Created: time.Now(), Finished: time.Now(), Method: "GET",
+		URL: "http://example.com:80/path", TraceID: "Root=1-6b02c8ca-ee97e9bf47bc3bbe7bce2f4a",
+		Client: netip.MustParseAddrPort("1.2.3.4:5"), Target: netip.MustParseAddrPort("1.2.3.4:5")}
+	var buf []byte
+	for b.Loop() {
+		buf = r.AppendLine(buf[:0])
+	}
+}
