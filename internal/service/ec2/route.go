@@ -152,6 +152,9 @@ func routeTo(
 		return t, route, invalid(
 			"route table %s and network gateway %s belong to different networks", t.ID, g.ID)
 	}
+	if route.Destination.Bits() != 0 {
+		return t, route, unsupported("routes of ranges other than 0.0.0.0/0")
+	}
 	route.Gateway = g.ID
 	return t, route, nil
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"fairlead/internal/eni"
@@ -40,7 +41,7 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := play(t, string(want))
+			got := play(t, string(want), 0)
 			if *update {
 				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
@@ -53,17 +54,38 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// play runs a script and returns it with the answers that it got.
-func play(t *testing.T, script string) string {
+// TestScriptsWithRestarts sees that the answers are the same when the store is closed and opened
+// between calls.
+func TestScriptsWithRestarts(t *testing.T) {
+	for _, name := range []string{"default", "group", "interface", "route"} {
+		t.Run(name, func(t *testing.T) {
+			want, err := os.ReadFile("testdata/" + name + ".txt")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := play(t, string(want), 9); got != string(want) {
+				t.Error(firstDifference(string(want), got))
+			}
+		})
+	}
+}
+
+// play runs a script and returns it with the answers that it got. It restarts the service after so
+// many calls, never for 0.
+func play(t *testing.T, script string, restartAfter int) string {
 	c := newClient(t)
 	var out strings.Builder
 	answered := false
+	calls := 0
 	for line := range strings.Lines(script) {
 		switch {
 		case strings.HasPrefix(line, "> "):
 			out.WriteString(line)
 			out.WriteString(c.call(t, strings.TrimSpace(line[2:])))
 			answered = true
+			if calls++; restartAfter > 0 && calls%restartAfter == 0 {
+				c.restart(t)
+			}
 		case strings.HasPrefix(line, "#") || strings.TrimSpace(line) == "":
 			out.WriteString(line)
 			answered = false
@@ -91,6 +113,8 @@ func firstDifference(want, got string) string {
 // client speaks EC2's protocol to a router with nothing but the service in it.
 type client struct {
 	url   string
+	dir   string
+	serve atomic.Pointer[wire.Router]
 	store *state.Store
 	names map[string]string // real id -> counted id
 	ids   map[string]string // counted id -> real id
@@ -99,24 +123,42 @@ type client struct {
 
 func newClient(t *testing.T) *client {
 	t.Helper()
-	store, err := state.Open(t.Context(),
-		state.Config{Dir: t.TempDir(), NoSync: true}, row.Tables()...)
-	if err != nil {
+	c := &client{
+		dir: t.TempDir(), names: map[string]string{}, ids: map[string]string{},
+		count: map[string]int{},
+	}
+	c.open(t)
+	t.Cleanup(func() { c.store.Close() })
+	pool := netip.MustParsePrefix("127.9.9.8/31")
+	if _, err := eni.EnsurePool(t.Context(), c.store, pool); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { store.Close() })
-	pool := netip.MustParsePrefix("127.9.9.8/31")
-	if _, err := eni.EnsurePool(t.Context(), store, pool); err != nil {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.serve.Load().ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	c.url = server.URL
+	return c
+}
+
+func (c *client) open(t *testing.T) {
+	t.Helper()
+	store, err := state.Open(t.Context(), state.Config{Dir: c.dir, NoSync: true}, row.Tables()...)
+	if err != nil {
 		t.Fatal(err)
 	}
 	router := wire.NewRouter(wire.Config{})
 	ec2.New(store).Register(router)
-	server := httptest.NewServer(router)
-	t.Cleanup(server.Close)
-	return &client{
-		url: server.URL, store: store,
-		names: map[string]string{}, ids: map[string]string{}, count: map[string]int{},
+	c.store = store
+	c.serve.Store(router)
+}
+
+func (c *client) restart(t *testing.T) {
+	t.Helper()
+	if err := c.store.Close(); err != nil {
+		t.Fatal(err)
 	}
+	c.open(t)
 }
 
 var (
