@@ -92,7 +92,7 @@ same(code(wrong.get_caller_identity), "SignatureDoesNotMatch")
 same(code(client("sts", aws_access_key_id="NONE", aws_secret_access_key="x").get_caller_identity),
      "InvalidClientTokenId")
 import urllib.error, urllib.request
-url = sts.generate_presigned_url("get_caller_identity")
+url = sts.generate_presigned_url("get_caller_identity", HttpMethod="GET")
 same(b"<Account>123456789012</Account>" in urllib.request.urlopen(url).read(), True)
 try:
     urllib.request.urlopen(url.replace("GetCallerIdentity", "GetSessionToken"))
