@@ -65,13 +65,12 @@ func Open(dir string) (*Store, error) {
 	return &Store{dir: dir, streams: map[string]*stream{}}, nil
 }
 
-// Close waits for appends that are under way. The store keeps no file open.
+// Close waits for appends that are under way. The store keeps no file open, so that is all.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, st := range s.streams {
-		st.mu.Lock()
-		defer st.mu.Unlock()
+		st.wait()
 	}
 	return nil
 }
@@ -131,12 +130,12 @@ func (s *Store) Delete(id string) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	delete(s.streams, id)
-	s.mu.Unlock()
+	s.mu.Lock() // first, so that nobody opens the stream while its files go
+	defer s.mu.Unlock()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.segments = nil
+	delete(s.streams, id)
 	return os.RemoveAll(st.dir)
 }
 

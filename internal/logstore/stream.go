@@ -50,6 +50,12 @@ func (st *stream) load() error {
 	return nil
 }
 
+// wait returns when nobody writes.
+func (st *stream) wait() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+}
+
 // append writes the events in one go, into a new segment when the last one is full.
 func (st *stream) append(now time.Time, events []Event) error {
 	seg, err := st.writable(events[0].Time)
