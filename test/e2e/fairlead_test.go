@@ -5,11 +5,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,12 +30,21 @@ const (
 	poll = 50 * time.Millisecond
 )
 
-// fairlead is one instance under test.
+// second are the flags of an instance that runs beside one with the defaults.
+var second = []string{"--listen", "127.0.0.1:5566", "--dns", "127.0.0.1:5553", "--front-door", ""}
+
+// fairlead is one instance, as one test or subtest sees it.
 type fairlead struct {
-	t    *testing.T
+	t *testing.T
+	*process
+}
+
+// process is one instance under test. It is shared by the subtests that use it.
+type process struct {
 	dir  string
+	api  string // address
 	args []string
-	cmd  *exec.Cmd
+	cmd  *exec.Cmd // nil while it does not run
 	log  *lockedBuffer
 }
 
@@ -43,7 +55,10 @@ func start(t *testing.T, args ...string) *fairlead {
 	if skipReason != "" {
 		t.Skip(skipReason)
 	}
-	f := &fairlead{t: t, dir: t.TempDir(), args: args}
+	f := &fairlead{t, &process{dir: t.TempDir(), api: apiAddress, args: args, log: &lockedBuffer{}}}
+	if i := slices.Index(args, "--listen"); i >= 0 {
+		f.api = args[i+1]
+	}
 	before := takeInventory(t, f.tag())
 	t.Cleanup(func() {
 		f.end()
@@ -53,13 +68,18 @@ func start(t *testing.T, args ...string) *fairlead {
 			t.Logf("fairlead's log:\n%s", f.log)
 		}
 	})
-	f.log = &lockedBuffer{}
 	f.launch()
 	return f
 }
 
+// in is the same instance for a subtest.
+func (f *fairlead) in(t *testing.T) *fairlead { return &fairlead{t, f.process} }
+
 // tag is how the instance names itself on the machine.
-func (f *fairlead) tag() string { return fmt.Sprintf("%x", sha256.Sum256([]byte(f.dir)))[:8] }
+func (p *process) tag() string { return fmt.Sprintf("%x", sha256.Sum256([]byte(p.dir)))[:8] }
+
+// url is the address of one of Fairlead's own endpoints.
+func (p *process) url(endpoint string) string { return "http://" + p.api + "/_fairlead/" + endpoint }
 
 // launch starts the process and waits until it is ready.
 func (f *fairlead) launch() {
@@ -68,10 +88,11 @@ func (f *fairlead) launch() {
 	f.cmd = exec.Command(os.Getenv("FAIRLEAD_BIN"), args...)
 	f.cmd.Stdout, f.cmd.Stderr = f.log, f.log
 	if err := f.cmd.Start(); err != nil {
+		f.cmd = nil
 		f.t.Fatal(err)
 	}
 	eventually(f.t, "fairlead is ready", func() error {
-		resp, err := http.Get("http://" + apiAddress + "/_fairlead/health")
+		resp, err := http.Get(f.url("health"))
 		if err != nil {
 			return err
 		}
@@ -86,8 +107,10 @@ func (f *fairlead) launch() {
 // kill ends the process with SIGKILL, as a crash would.
 func (f *fairlead) kill() {
 	f.t.Helper()
-	f.cmd.Process.Kill()
-	f.cmd.Wait()
+	if err := f.cmd.Process.Kill(); err != nil {
+		f.t.Fatal(err)
+	}
+	f.cmd.Wait() // tells what is known: it was killed
 	f.cmd = nil
 }
 
@@ -103,7 +126,11 @@ func (f *fairlead) end() {
 	f.cmd = nil
 }
 
+// destroy removes what the instance left behind. An --ephemeral one has done so itself.
 func (f *fairlead) destroy() {
+	if _, err := os.Stat(filepath.Join(f.dir, "lock")); errors.Is(err, fs.ErrNotExist) {
+		return
+	}
 	out, err := exec.Command(os.Getenv("FAIRLEAD_BIN"), "destroy", "--data-dir", f.dir).CombinedOutput()
 	if err != nil {
 		f.t.Errorf("fairlead destroy: %v\n%s", err, out)
@@ -113,7 +140,7 @@ func (f *fairlead) destroy() {
 // status asks for /_fairlead/status.
 func (f *fairlead) status() admin.Status {
 	f.t.Helper()
-	resp, err := http.Get("http://" + apiAddress + "/_fairlead/status")
+	resp, err := http.Get(f.url("status"))
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -126,9 +153,9 @@ func (f *fairlead) status() admin.Status {
 }
 
 // env is the environment of AWS clients.
-func (f *fairlead) env() []string {
+func (p *process) env() []string {
 	return append(os.Environ(),
-		"AWS_ENDPOINT_URL=http://"+apiAddress, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
+		"AWS_ENDPOINT_URL=http://"+p.api, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
 		"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_PAGER=", "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1", "TF_CLI_CONFIG_FILE="+os.DevNull,
 	)
@@ -200,26 +227,11 @@ func eventually(t *testing.T, what string, look func() error) {
 	}
 }
 
-// stack is a copy of examples/ecs-fargate-alb with a certificate.
-func (f *fairlead) stack() string {
+// certificate has the instance's authority issue the stack's certificate into dir.
+func (f *fairlead) certificate(dir string) {
 	f.t.Helper()
-	dir := f.t.TempDir()
-	files, err := filepath.Glob("../../examples/ecs-fargate-alb/*.tf")
-	if err != nil || len(files) == 0 {
-		f.t.Fatalf("find the stack: %v, %d files", err, len(files))
-	}
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			f.t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), raw, 0o600); err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	f.run(dir, os.Getenv("FAIRLEAD_BIN"), "cert", "new", "--data-dir", f.dir,
-		"--out", filepath.Join(dir, "certificate"), "www.twtech.test", "admin.twtech.test")
-	return dir
+	f.run(f.dir, os.Getenv("FAIRLEAD_BIN"), "cert", "new", "--data-dir", f.dir, "--out", dir,
+		"www.twtech.test", "admin.twtech.test", "*.elb.localhost")
 }
 
 // lockedBuffer collects the output of a process.

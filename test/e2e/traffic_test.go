@@ -5,27 +5,156 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
 
+// TestTraffic sends requests to the stack by the load balancer's own addresses and by the front door.
+func TestTraffic(t *testing.T) {
+	s := start(t).bringUp(nil)
+	s.site.checkRouting(t)
+	t.Run("certificate", s.site.checkCertificate)
+	t.Run("front door", s.site.checkFrontDoor)
+	t.Run("curl", s.checkCurl)
+}
+
+// checkRouting sends requests the ways that the listeners and rules tell apart.
+func (s *site) checkRouting(t *testing.T) {
+	for proto, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2.0": true} {
+		t.Run(proto, func(t *testing.T) { s.checkProtocol(t, http2, proto) })
+	}
+	t.Run("redirect", func(t *testing.T) { checkRedirect(t, s.client(t, false, true)) })
+}
+
+func (s *site) checkProtocol(t *testing.T, http2 bool, proto string) {
+	client := s.client(t, http2, false)
+	tasks := map[string]int{}
+	for range 20 {
+		e, resp, err := ask(client, "https://www.twtech.test/page")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Proto != proto || e.Message != "web" {
+			t.Fatalf("%s answers over %s, want web over %s", e.Message, resp.Proto, proto)
+		}
+		checkHeaders(t, e)
+		tasks[e.Task]++
+	}
+	if len(tasks) != 2 {
+		t.Errorf("20 requests were answered by %v, want two tasks", tasks)
+	}
+	for _, url := range []string{"https://www.twtech.test/api/x", "https://admin.twtech.test/"} {
+		if e, _, err := ask(client, url); err != nil || e.Message != "api" {
+			t.Errorf("%s is answered by %q (%v), want api", url, e.Message, err)
+		}
+	}
+}
+
+func checkHeaders(t *testing.T, e echo) {
+	t.Helper()
+	for name, want := range map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Port": "443"} {
+		if got := e.Headers.Get(name); got != want {
+			t.Errorf("the task sees %s: %q, want %q", name, got, want)
+		}
+	}
+	if got := e.Headers.Get("X-Forwarded-For"); !strings.HasPrefix(got, "127.") {
+		t.Errorf("the task sees X-Forwarded-For: %q, want the client's loopback address", got)
+	}
+	if got := e.Headers.Get("X-Amzn-Trace-Id"); !strings.HasPrefix(got, "Root=1-") {
+		t.Errorf("the task sees X-Amzn-Trace-Id: %q", got)
+	}
+}
+
+func checkRedirect(t *testing.T, client *http.Client) {
+	resp, err := client.Get("http://www.twtech.test/a?b=c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	location := resp.Header.Get("Location")
+	if resp.StatusCode != http.StatusMovedPermanently || location != "https://www.twtech.test:443/a?b=c" {
+		t.Errorf("port 80 answers %s to %q", resp.Status, location)
+	}
+}
+
+// checkCertificate compares what is served with what was imported.
+func (s *site) checkCertificate(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join(s.dir, "cert.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	imported, _ := pem.Decode(raw)
+	if imported == nil {
+		t.Fatal("cert.pem is no PEM file")
+	}
+	for proto, http2 := range map[string]bool{"http/1.1": false, "h2": true} {
+		resp, err := s.client(t, http2, true).Get("https://www.twtech.test/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got := resp.TLS.PeerCertificates[0]; string(got.Raw) != string(imported.Bytes) {
+			t.Errorf("served is the certificate of %v, number %v", got.DNSNames, got.SerialNumber)
+		}
+		if got := resp.TLS.NegotiatedProtocol; got != proto {
+			t.Errorf("ALPN chose %q, want %q", got, proto)
+		}
+	}
+}
+
+// checkFrontDoor goes to 127.0.0.1, where load balancers are told apart by Host and SNI.
+func (s *site) checkFrontDoor(t *testing.T) {
+	client := s.clientTo(t, false, true, func(context.Context) (string, error) { return "127.0.0.1", nil })
+	checkRedirect(t, client)
+	for url, want := range map[string]string{
+		"https://www.twtech.test/": "web", "https://admin.twtech.test/": "api",
+		"https://" + s.dnsName + "/": "web", "https://" + s.dnsName + "/api/": "api",
+	} {
+		if e, _, err := ask(client, url); err != nil || e.Message != want {
+			t.Errorf("%s is answered by %q (%v), want %s", url, e.Message, err, want)
+		}
+	}
+}
+
+// checkCurl opens the name as Terraform prints it. curl knows that *.localhost is this machine.
+func (s *stack) checkCurl(t *testing.T) {
+	s = s.in(t)
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("curl is not installed")
+	}
+	name := s.site.dnsName
+	got := s.run(s.dir, "curl", "-sS", "--max-time", "10", "-o", "/dev/null",
+		"-w", "%{http_code} %{redirect_url}", "http://"+name+"/")
+	if want := "301 https://" + name + ":443/"; got != want {
+		t.Errorf("curl http://%s/ sees %q, want %q", name, got, want)
+	}
+	got = s.run(s.dir, "curl", "-sSL", "--max-time", "10", "--cacert", filepath.Join(s.dir, "chain.pem"),
+		"http://"+name+"/")
+	if !strings.HasPrefix(got, "web: ") {
+		t.Errorf("curl -L http://%s/ sees %q", name, got)
+	}
+}
+
 // site is a load balancer as its clients see it.
 type site struct {
-	t       *testing.T
 	dnsName string
+	dir     string // of the certificate that it serves
 	roots   *x509.CertPool
 }
 
-// visit returns the site with this DNS name whose certificate the stack in dir made.
+// visit returns the site with this DNS name and the certificate in dir.
 func visit(t *testing.T, dir, dnsName string) *site {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(dir, "certificate", "chain.pem"))
+	raw, err := os.ReadFile(filepath.Join(dir, "chain.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,35 +162,48 @@ func visit(t *testing.T, dir, dnsName string) *site {
 	if !roots.AppendCertsFromPEM(raw) {
 		t.Fatal("chain.pem holds no certificate")
 	}
-	return &site{t: t, dnsName: dnsName, roots: roots}
+	return &site{dnsName: dnsName, dir: dir, roots: roots}
 }
 
-// client connects every host to the load balancer, whose name it resolves by Fairlead's DNS. It
-// does not follow redirects. fresh makes a connection per request.
-func (s *site) client(http2, fresh bool) *http.Client {
-	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+// client connects every host to the load balancer, whose name it resolves by Fairlead's DNS. fresh
+// makes a connection per request.
+func (s *site) client(t *testing.T, http2, fresh bool) *http.Client {
+	dns := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:4553")
 	}}
+	return s.clientTo(t, http2, fresh, func(ctx context.Context) (string, error) {
+		ips, err := dns.LookupNetIP(ctx, "ip4", s.dnsName+".")
+		if err != nil {
+			return "", err
+		}
+		return ips[0].String(), nil
+	})
+}
+
+// clientTo connects every host to the address that resolve returns. It follows no redirects.
+func (s *site) clientTo(
+	t *testing.T, http2, fresh bool, resolve func(context.Context) (string, error),
+) *http.Client {
+	t.Helper()
 	transport := &http.Transport{
 		TLSClientConfig:   &tls.Config{RootCAs: s.roots},
 		DisableKeepAlives: fresh,
+		Protocols:         new(http.Protocols),
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			_, port, err := net.SplitHostPort(address)
 			if err != nil {
 				return nil, err
 			}
-			ips, err := resolver.LookupNetIP(ctx, "ip4", s.dnsName+".")
+			ip, err := resolve(ctx)
 			if err != nil {
 				return nil, err
 			}
-			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(ips[0].String(), port))
+			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(ip, port))
 		},
 	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(!http2)
-	protocols.SetHTTP2(http2)
-	transport.Protocols = protocols
-	s.t.Cleanup(transport.CloseIdleConnections)
+	transport.Protocols.SetHTTP1(!http2)
+	transport.Protocols.SetHTTP2(http2)
+	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{
 		Transport: transport, Timeout: 10 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -70,11 +212,9 @@ func (s *site) client(http2, fresh bool) *http.Client {
 
 // echo is what fairlead/hello says of a request.
 type echo struct {
-	Host    string      `json:"host"`    // of the container that answers
+	Task    string      `json:"task"`    // that answers
 	Message string      `json:"message"` // environment variable MESSAGE
 	Version string      `json:"version"` // tag of the image
-	Proto   string      `json:"proto"`
-	Path    string      `json:"path"`
 	Headers http.Header `json:"headers"`
 }
 
