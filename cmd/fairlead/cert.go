@@ -32,7 +32,7 @@ func certNewCommand() *cobra.Command {
 		Long: `Issues a certificate for the given host names and writes what aws acm import-certificate (or
 Terraform's aws_acm_certificate) wants: cert.pem, key.pem and chain.pem. Clients trust it once they
 trust the root, see: fairlead cert root.`,
-		Example: "  fairlead cert new --out certificate www.example.test '*.elb.localhost'",
+		Example: "  fairlead cert new --out certificate www.example.test '*.us-east-1.elb.localhost'",
 		Args:    cobra.MinimumNArgs(1),
 	}
 	dataDir := cmd.Flags().String("data-dir", defaultDataDir, "data directory of the Fairlead")

@@ -43,6 +43,11 @@ one was killed.`,
 func (i *instance) destroy() error {
 	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
 	defer cancel()
+	if i.daemon != nil { // it may have ended with us, and is needed once more
+		if _, err := i.startDaemon(ctx); err != nil {
+			return fmt.Errorf("remove everything: %w", err)
+		}
+	}
 	err := errors.Join(i.runtime.Purge(ctx), i.host.Destroy(ctx))
 	if i.daemon != nil {
 		err = errors.Join(err, i.daemon.Remove(ctx))

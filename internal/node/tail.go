@@ -47,10 +47,11 @@ func (t *tail) run(ctx context.Context) {
 	if err := t.load(); err != nil {
 		t.logger.Error("read the position in a container's log", "path", t.path, "err", err)
 	}
-	pause := tailFast
+	pause, said := tailFast, ""
 	for finishing := false; ; {
 		n, err := t.read(ctx, finishing)
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil && err.Error() != said {
+			said = err.Error() // the same trouble, once a second, is said once
 			t.logger.Warn("ship a container's log", "path", t.path, "err", err)
 		}
 		switch {
