@@ -11,7 +11,11 @@ func (p *planner) scaleIn() {
 	kept, bad := count(d.tasks, isKept), count(d.tasks, isBad)
 	replaced := count(d.tasks, isHealthy) - (desired - bad)
 	p.stop(d.tasks, isBad, replaced)
-	p.stop(d.tasks, func(t *task) bool { return t.kept && t.health != Unhealthy }, kept-bad-desired)
+	surplus := kept - bad - desired
+	if p.mover() != nil {
+		surplus-- // it is there in addition until it is healthy
+	}
+	p.stop(d.tasks, func(t *task) bool { return t.kept && t.health != Unhealthy }, surplus)
 }
 
 // replace stops tasks of older deployments. What is not RUNNING yet goes at once. The others are
@@ -101,23 +105,36 @@ func (p *planner) start() {
 		p.wake(until)
 		return
 	}
-	used, providers := NewUsage(), map[string]int{}
-	for _, t := range d.tasks {
-		if t.kept {
-			used.Add(t.place())
-			providers[t.CapacityProvider]++
-		}
-	}
+	_, used := p.zones()
+	providers := p.providers()
 	var ids []string
 	for range n {
-		s := Start{
-			ID: p.in.NewID(), Deployment: d.ID, Subnet: Place(d.Subnets, used),
-			Provider: Provider(d.Spec.CapacityStrategy, providers),
-		}
-		used.Add(s.Subnet)
-		providers[s.Provider]++
+		s := p.newStart(used, providers)
 		p.plan.Starts = append(p.plan.Starts, s)
 		ids = append(ids, s.ID)
 	}
 	p.tellStarted(ids)
+}
+
+// newStart places one more task of the PRIMARY deployment and counts it.
+func (p *planner) newStart(used Usage, providers map[string]int) Start {
+	d := p.primary
+	s := Start{
+		ID: p.in.NewID(), Deployment: d.ID, Subnet: Place(d.Subnets, used),
+		Provider: Provider(d.Spec.CapacityStrategy, providers),
+	}
+	used.Add(s.Subnet)
+	providers[s.Provider]++
+	return s
+}
+
+// providers counts the tasks of the PRIMARY deployment by capacity provider.
+func (p *planner) providers() map[string]int {
+	n := map[string]int{}
+	for _, t := range p.primary.tasks {
+		if t.kept {
+			n[t.CapacityProvider]++
+		}
+	}
+	return n
 }

@@ -25,6 +25,7 @@ func Service(in Input) Plan {
 	p.scaleIn()
 	p.replace()
 	p.start()
+	p.rebalance()
 	p.conclude()
 	return p.finish()
 }
@@ -131,7 +132,7 @@ func (p *planner) wake(at time.Time) {
 func (p *planner) remember() {
 	if m := &p.plan.Memory; m.Seen != p.in.Service.Version {
 		m.Seen = p.in.Service.Version
-		m.StartFailures, m.Throttled, m.Said, m.Steady = 0, nil, nil, false
+		m.StartFailures, m.Throttled, m.Said, m.Steady, m.Moving = 0, nil, nil, false, ""
 		p.plan.Changed = true
 	}
 	for _, d := range p.deployments {

@@ -230,6 +230,8 @@ type Scheduling struct {
 	Steady bool `json:"steady,omitempty"`
 	// Said is when a repeatable event was last written, by its text.
 	Said map[string]time.Time `json:"said,omitempty"`
+	// Moving is the id of the task that was started to even out the availability zones.
+	Moving string `json:"moving,omitempty"`
 	// StartFailures counts tasks in a row that stopped before RUNNING; Throttled is until when no
 	// task is started because of them.
 	StartFailures int        `json:"startFailures,omitempty"`

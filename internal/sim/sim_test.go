@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"fairlead/internal/api/ecs"
 )
 
 // TestScheduler runs services through random lives: a promise that breaks names the seed that shows
@@ -16,6 +18,9 @@ func TestScheduler(t *testing.T) {
 	for seed := range seeds {
 		w := New(seed, int(seed%9), 100, 200, Sound)
 		w.Balanced, w.Checked = seed%3 != 0, seed%4 == 0
+		if seed%5 < 3 {
+			w.Service.Rebalancing = ecs.AvailabilityZoneRebalancingENABLED
+		}
 		if seed%2 == 0 {
 			w.Breaker(seed%4 == 0)
 		}

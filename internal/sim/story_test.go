@@ -301,6 +301,29 @@ func TestThreeDeploymentsAtOnce(t *testing.T) {
 	}
 }
 
+// TestZonesAreEvenedOut moves a task, the new one first.
+func TestZonesAreEvenedOut(t *testing.T) {
+	w := settled(t, 3, 100, 200)
+	for _, task := range w.Tasks {
+		task.Zone, task.Network.Subnet = "b", "subnet-b"
+	}
+	w.Service.Rebalancing = ecs.AvailabilityZoneRebalancingENABLED
+	w.changed()
+	lowest := 3
+	w.Run(time.Hour, func() bool { lowest = min(lowest, w.Serving()); return w.Steady() })
+	if lowest < 3 || !w.Steady() {
+		t.Errorf("down to %d in service, steady %v%s", lowest, w.Steady(), w.story())
+	}
+	wantStory(t, w.told(), []string{
+		"service (s) is not AZ balanced with 0 tasks in a, and 3 in b. AZ Rebalancing in progress.",
+		"s has started 1 tasks in a to AZ Rebalance: t5.",
+		"(service s) registered 1 targets in (target-group group)",
+		"s has stopped 1 running tasks in b due to AZ rebalancing: t2.",
+		"service (s) is AZ balanced with 1 tasks in a, and 2 in b.",
+		"(service s) has reached a steady state.",
+	})
+}
+
 // TestSteadyStateIsRepeated every six hours.
 func TestSteadyStateIsRepeated(t *testing.T) {
 	w := settled(t, 1, 100, 200)

@@ -128,12 +128,15 @@ func (s *Service) newService(
 		Configuration: fillConfiguration(in.DeploymentConfiguration),
 		Controller:    in.DeploymentController,
 		GracePeriod:   in.HealthCheckGracePeriodSeconds,
-		Rebalancing: cmp.Or(in.AvailabilityZoneRebalancing,
-			ecs.AvailabilityZoneRebalancingENABLED),
+		Rebalancing:   in.AvailabilityZoneRebalancing,
 		Scheduling:    ecs.SchedulingStrategyREPLICA,
 		PropagateTags: cmp.Or(in.PropagateTags, ecs.PropagateTagsNONE),
 		ManagedTags:   aws.Val(in.EnableECSManagedTags),
 		Tags:          tags,
+	}
+	svc.Rebalancing = cmp.Or(svc.Rebalancing, defaultRebalancing(svc.Configuration))
+	if err := checkRebalancing(svc); err != nil {
+		return svc, err
 	}
 	if len(in.LoadBalancers) > 0 && svc.GracePeriod == nil {
 		svc.GracePeriod = new(int32(0))
@@ -154,6 +157,22 @@ func (s *Service) newService(
 	}
 	svc.Spec.TaskDefinition = def.ARN
 	return svc, checkSpec(tx, svc.Spec, def)
+}
+
+// defaultRebalancing is on where there is room to start a task before another is stopped.
+func defaultRebalancing(conf ecs.DeploymentConfiguration) ecs.AvailabilityZoneRebalancing {
+	if *conf.MaximumPercent > 100 {
+		return ecs.AvailabilityZoneRebalancingENABLED
+	}
+	return ecs.AvailabilityZoneRebalancingDISABLED
+}
+
+func checkRebalancing(svc row.Service) error {
+	if svc.Rebalancing == ecs.AvailabilityZoneRebalancingENABLED &&
+		defaultRebalancing(svc.Configuration) != svc.Rebalancing {
+		return invalid("Availability Zone Rebalancing requires a maximumPercent greater than 100.")
+	}
+	return nil
 }
 
 // launchable finds an ACTIVE task definition for a service.

@@ -30,6 +30,9 @@ func (s *Service) UpdateService(
 		}
 		old := svc.Spec
 		applyIntent(&svc, in)
+		if err := checkRebalancing(svc); err != nil {
+			return err
+		}
 		if err := applySpec(tx, c, &svc, in); err != nil {
 			return err
 		}
