@@ -23,7 +23,8 @@ import (
 	"fairlead/internal/state/statetest"
 )
 
-var update = flag.Bool("update", false, "rewrite the answers in testdata")
+// updating tells whether to rewrite the answers in testdata. Package wiretest defines the flag.
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 // TestScripts runs testdata/*.txt, each in a world of its own. A script is a list of steps:
 //
@@ -46,7 +47,7 @@ func TestScripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := newScript(t).run(string(want))
-			if *update {
+			if updating() {
 				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
 				}
