@@ -24,7 +24,7 @@ var scope = row.Scope{Account: "123456789012", Region: "eu-west-1"}
 // deadline bounds what a test waits for. It is long, for loaded machines.
 const deadline = 20 * time.Second
 
-func openStore(t *testing.T) *state.Store {
+func openStore(t testing.TB) *state.Store {
 	t.Helper()
 	s, err := state.Open(t.Context(), state.Config{Dir: t.TempDir(), NoSync: true}, row.Tables()...)
 	if err != nil {
@@ -38,7 +38,7 @@ func openStore(t *testing.T) *state.Store {
 }
 
 // start runs a controller until the test ends or the returned function is called.
-func start(t *testing.T, s *state.Store, h Host, log io.Writer) (stop func()) {
+func start(t testing.TB, s *state.Store, h Host, log io.Writer) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	c := New(Config{Store: s, Host: h, Logger: slog.New(slog.NewTextHandler(log, nil))})
@@ -53,7 +53,7 @@ func start(t *testing.T, s *state.Store, h Host, log io.Writer) (stop func()) {
 	return stop
 }
 
-func change(t *testing.T, s *state.Store, fn func(tx *state.Tx)) {
+func change(t testing.TB, s *state.Store, fn func(tx *state.Tx)) {
 	t.Helper()
 	err := s.Update(t.Context(), func(tx *state.Tx) error {
 		fn(tx)
@@ -64,7 +64,7 @@ func change(t *testing.T, s *state.Store, fn func(tx *state.Tx)) {
 	}
 }
 
-func allocate(t *testing.T, s *state.Store, subnet string, r eni.Request) (n row.NetworkInterface) {
+func allocate(t testing.TB, s *state.Store, subnet string, r eni.Request) (n row.NetworkInterface) {
 	t.Helper()
 	r.Scope, r.Subnet = scope, subnet
 	err := s.Update(t.Context(), func(tx *state.Tx) (err error) {
@@ -77,7 +77,7 @@ func allocate(t *testing.T, s *state.Store, subnet string, r eni.Request) (n row
 	return n
 }
 
-func subnets(t *testing.T, s *state.Store) []row.Subnet {
+func subnets(t testing.TB, s *state.Store) []row.Subnet {
 	t.Helper()
 	var all []row.Subnet
 	for subnet := range row.Subnets.Scan(s.View(), scope.Key("")) {
@@ -87,7 +87,7 @@ func subnets(t *testing.T, s *state.Store) []row.Subnet {
 }
 
 // await waits until the rows satisfy done.
-func await(t *testing.T, s *state.Store, what string, done func(r state.Reader) bool) {
+func await(t testing.TB, s *state.Store, what string, done func(r state.Reader) bool) {
 	t.Helper()
 	for end := time.Now().Add(deadline); !done(s.View()); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -329,6 +329,27 @@ func TestWorkersEnd(t *testing.T) {
 		}
 		change(t, s, func(tx *state.Tx) { eni.Release(tx, n.Key()) })
 		await(t, s, "no workers", func(state.Reader) bool { return workers() == 0 })
+	}
+}
+
+// TestFailedDeletionIsRetried keeps the subnet until the interface in it is gone.
+func TestFailedDeletionIsRetried(t *testing.T) {
+	s, h := openStore(t), newFakeHost()
+	var log syncBuffer
+	start(t, s, h, &log)
+	n := allocate(t, s, subnets(t, s)[0].ID, eni.Request{})
+	await(t, s, "interface ready", ready(n))
+	h.set(func() { h.fail[n.ID] = errors.New("busy") })
+	change(t, s, func(tx *state.Tx) { eni.Release(tx, n.Key()) })
+	await(t, s, "two attempts", func(state.Reader) bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.calls[n.ID] >= 3
+	})
+	h.set(func() { delete(h.fail, n.ID) })
+	await(t, s, "nothing left", func(state.Reader) bool { return h.count() == 0 })
+	if told := strings.Count(log.String(), "busy"); told != 1 {
+		t.Errorf("told %d times:\n%s", told, log.String())
 	}
 }
 

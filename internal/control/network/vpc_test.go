@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netns"
 
 	"fairlead/internal/eni"
+	"fairlead/internal/row"
 	"fairlead/internal/state"
 	"fairlead/internal/vpc"
 )
@@ -118,7 +119,7 @@ func expectGreeting(t *testing.T, where string, conn net.Conn, err error) {
 	}
 }
 
-func openHost(t *testing.T, host netns.NsHandle) *vpc.Host {
+func openHost(t testing.TB, host netns.NsHandle) *vpc.Host {
 	t.Helper()
 	h, err := vpc.Open(vpc.Config{
 		Dir: t.TempDir(), Name: "nct", HostNamespace: fmt.Sprintf("/proc/self/fd/%d", int(host)),
@@ -135,7 +136,7 @@ func openHost(t *testing.T, host netns.NsHandle) *vpc.Host {
 }
 
 // newHostNamespace makes a network namespace with loopback up. It lives as long as its descriptor.
-func newHostNamespace(t *testing.T) netns.NsHandle {
+func newHostNamespace(t testing.TB) netns.NsHandle {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("making network namespaces needs root")
@@ -172,4 +173,22 @@ func netnsDo(ns netns.NsHandle, fn func() error) error {
 		done <- fn()
 	}()
 	return <-done
+}
+
+// BenchmarkRealInterface allocates an interface in a VPC that has 100, waits until it is ready, and
+// releases it.
+func BenchmarkRealInterface(b *testing.B) {
+	s, h := openStore(b), openHost(b, newHostNamespace(b))
+	start(b, s, h, io.Discard)
+	subnet := subnets(b, s)[0].ID
+	var last row.NetworkInterface
+	for range 100 {
+		last = allocate(b, s, subnet, eni.Request{Public: true})
+	}
+	await(b, s, "100 interfaces ready", ready(last))
+	for b.Loop() {
+		n := allocate(b, s, subnet, eni.Request{Public: true})
+		await(b, s, "interface ready", ready(n))
+		change(b, s, func(tx *state.Tx) { eni.Release(tx, n.Key()) })
+	}
 }

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"fairlead/internal/row"
 	"fairlead/internal/state"
 	"fairlead/internal/vpc"
@@ -81,7 +83,7 @@ func (w *worker) pass(ctx context.Context) {
 	w.ensure(ctx, r, asked)
 }
 
-// remove deletes what is not wanted any more. The order of ids is the right one: eni, subnet, vpc.
+// remove deletes what is not wanted any more: interfaces, then subnets, then the VPC.
 func (w *worker) remove(ctx context.Context, asked wanted) {
 	keep := asked.ids()
 	maps.DeleteFunc(w.fails, func(id string, _ *failure) bool {
@@ -89,21 +91,49 @@ func (w *worker) remove(ctx context.Context, asked wanted) {
 		_, made := w.made[id]
 		return !keep[id] && !made
 	})
-	for _, id := range slices.Sorted(maps.Keys(w.made)) {
-		if !keep[id] && w.try(ctx, id, func() error { return w.delete(ctx, id) }) {
-			delete(w.made, id)
+	var enis, subnets []string
+	for id := range w.made {
+		switch {
+		case keep[id] || id == w.id:
+		case strings.HasPrefix(id, "subnet-"):
+			subnets = append(subnets, id)
+		default:
+			enis = append(enis, id)
 		}
+	}
+	w.delete(ctx, enis, w.c.host.DeleteENI)
+	w.delete(ctx, subnets, w.c.host.DeleteSubnet)
+	if !keep[w.id] && len(w.made) == 1 {
+		w.delete(ctx, []string{w.id}, w.c.host.DeleteVPC)
 	}
 }
 
-func (w *worker) delete(ctx context.Context, id string) error {
-	switch {
-	case id == w.id:
-		return w.c.host.DeleteVPC(ctx, id)
-	case strings.HasPrefix(id, "subnet-"):
-		return w.c.host.DeleteSubnet(ctx, id)
+// deletionsAtOnce bounds the goroutines that delete. The kernel takes tens of milliseconds for one
+// interface, and no longer for several at once.
+const deletionsAtOnce = 16
+
+// delete deletes devices, several at once.
+func (w *worker) delete(
+	ctx context.Context, ids []string, do func(ctx context.Context, id string) error,
+) {
+	ids = slices.DeleteFunc(ids, func(id string) bool { return !w.fails.due(id) })
+	errs := make([]error, len(ids))
+	var group errgroup.Group
+	group.SetLimit(deletionsAtOnce)
+	w.c.gate.RLock()
+	for i, id := range ids {
+		group.Go(func() error {
+			errs[i] = do(ctx, id)
+			return nil
+		})
 	}
-	return w.c.host.DeleteENI(ctx, id)
+	group.Wait()
+	w.c.gate.RUnlock()
+	for i, id := range ids {
+		if w.note(ctx, id, errs[i]) {
+			delete(w.made, id)
+		}
+	}
 }
 
 // ensure makes what is wanted: first the VPC, then subnets whose VPC stands, then interfaces whose
@@ -173,7 +203,6 @@ func (w *worker) provide(ctx context.Context, id string, asked any, ensure func(
 }
 
 // try does something with the device unless it failed too short a time ago, and reports success.
-// A failure is told once, until it reads otherwise.
 func (w *worker) try(ctx context.Context, id string, do func() error) bool {
 	if !w.fails.due(id) {
 		return false
@@ -181,6 +210,12 @@ func (w *worker) try(ctx context.Context, id string, do func() error) bool {
 	w.c.gate.RLock()
 	err := do()
 	w.c.gate.RUnlock()
+	return w.note(ctx, id, err)
+}
+
+// note remembers how it went with a device and reports success. A failure is told once, until it
+// reads otherwise.
+func (w *worker) note(ctx context.Context, id string, err error) bool {
 	switch {
 	case err == nil:
 		if w.fails.forget(id) {
