@@ -176,12 +176,7 @@ func (l *loop) refuse(c *client, info *connInfo, err error, head []byte) {
 	c.ex = ex
 	ex.received = int64(len(head))
 	ex.reqDone = true
-	if f := info.acc.front; f != nil {
-		if ex.ln = f.fallback; ex.ln == nil {
-			ex.ln = f.listeners[0]
-		}
-		ex.stats = l.counters.lb(ex.ln.LoadBalancer)
-	}
+	ex.enterAnyhow()
 	if line, _, ok := bytes.Cut(head, []byte("\r\n")); ok {
 		ex.text = append(ex.text, line[:min(len(line), 1<<10)]...)
 		ex.method, ex.target, _ = bytes.Cut(ex.text, []byte(" "))

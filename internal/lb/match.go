@@ -21,6 +21,7 @@ var (
 // request meets and performs its action. The request is valid only during the call.
 func (ex *exchange) begin(r *http1.Request) {
 	if err := ex.read(r); err != nil {
+		ex.enterAnyhow()
 		ex.last()
 		ex.refuse(err)
 		return
@@ -52,6 +53,18 @@ func (ex *exchange) enter() *http1.Error {
 	ex.stats = ex.loop.counters.lb(ln.LoadBalancer)
 	ex.conn.count(ex.loop, ln)
 	return nil
+}
+
+// enterAnyhow finds a listener that counts and logs a request whose name is not known.
+func (ex *exchange) enterAnyhow() {
+	f := ex.conn.acc.front
+	if f == nil {
+		return
+	}
+	if ex.ln = f.fallback; ex.ln == nil {
+		ex.ln = f.listeners[0]
+	}
+	ex.stats = ex.loop.counters.lb(ex.ln.LoadBalancer)
 }
 
 // admit refuses what AWS refuses before any rule is looked at.
