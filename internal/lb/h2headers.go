@@ -7,99 +7,6 @@ import (
 	"fairlead/internal/lb/http2"
 )
 
-// fieldOverhead is what a field counts for besides its texts (RFC 9113, section 6.5.2).
-const fieldOverhead = 32
-
-// onHeaders begins a header block: of a request, or the trailers of one.
-func (c *h2conn) onHeaders(f *http2.Frame) *http2.Error {
-	if f.Stream == 0 || f.Stream&1 == 0 {
-		return errStreamZero
-	}
-	p, err := f.Unpad()
-	if err != nil && err.Text != "stream depends on itself" {
-		return err
-	}
-	c.block = headerBlock{stream: f.Stream, end: f.Has(http2.EndStream),
-		buf: c.block.buf[:0], fields: c.block.fields[:0]}
-	if err != nil {
-		p, _ = (&http2.Frame{Type: http2.Headers, Flags: f.Flags, Payload: f.Payload}).Unpad()
-		c.block.refuse = err.Code
-	}
-	if err := c.checkStream(f.Stream); err != nil {
-		return err
-	}
-	return c.fragment(p, f.Has(http2.EndHeaders))
-}
-
-// checkStream says whether a header block may come on a stream.
-func (c *h2conn) checkStream(id uint32) *http2.Error {
-	if st := c.streams[id]; st != nil {
-		if st.reqEnd {
-			c.block.refuse = http2.StreamClosed
-		}
-		return nil
-	}
-	if id <= c.lastID {
-		return errClosedConn
-	}
-	c.lastID = id
-	if len(c.streams) >= maxStreams || c.leaving {
-		c.block.refuse = http2.RefusedStream
-	}
-	return nil
-}
-
-func (c *h2conn) onContinuation(f *http2.Frame) *http2.Error {
-	if c.block.stream == 0 {
-		return errInterleave
-	}
-	if err := c.nuisance(); err != nil {
-		return err
-	}
-	return c.fragment(f.Payload, f.Has(http2.EndHeaders))
-}
-
-// fragment adds to the header block and decodes it at its end.
-func (c *h2conn) fragment(p []byte, end bool) *http2.Error {
-	b := &c.block
-	if len(b.buf)+len(p) > maxBlock {
-		return errBlock
-	}
-	if !end {
-		b.buf = append(b.buf, p...)
-		return nil
-	}
-	if len(b.buf) > 0 {
-		b.buf = append(b.buf, p...)
-		p = b.buf
-	}
-	if _, err := c.decoder.Write(p); err != nil {
-		return errHPACK
-	}
-	if err := c.decoder.Close(); err != nil {
-		return errHPACK
-	}
-	id := b.stream
-	b.stream = 0
-	if cap(b.buf) > 0 {
-		b.buf = nil
-	}
-	if b.refuse != http2.NoError {
-		return &http2.Error{Code: b.refuse, Stream: id, Text: "stream refused"}
-	}
-	if st := c.streams[id]; st != nil {
-		return st.trailers(b.fields, b.end)
-	}
-	return c.request(id)
-}
-
-// emit takes a decoded field. What exceeds the limit is not kept; the request will be refused.
-func (c *h2conn) emit(f hpack.HeaderField) {
-	if c.block.size += len(f.Name) + len(f.Value) + fieldOverhead; c.block.size <= maxList {
-		c.block.fields = append(c.block.fields, f)
-	}
-}
-
 // request begins a request from the decoded header block.
 func (c *h2conn) request(id uint32) *http2.Error {
 	r := &c.loop.req
@@ -108,23 +15,8 @@ func (c *h2conn) request(id uint32) *http2.Error {
 	if !ok && c.block.size <= maxList {
 		return &http2.Error{Code: http2.ProtocolError, Stream: id, Text: "malformed request"}
 	}
-	st := &h2stream{conn: c, id: id, window: c.peerWindow, reqEnd: c.block.end, length: -1}
-	if !r.Chunked {
-		st.length = r.Length
-	}
-	c.streams[id] = st
-	c.loop.wheel.Pause(&c.timer)
-	if c.served++; c.served >= maxRequests || c.aged() {
-		c.leave()
-	}
-	st.begin(r, c.block.size > maxList)
+	c.newStream(id, r).begin(r, c.block.size > maxList)
 	return nil
-}
-
-// aged says whether the connection has reached its time of life.
-func (c *h2conn) aged() bool {
-	return c.loop.draining || c.info.acc.front == nil ||
-		c.loop.now-c.info.created > c.info.keepAlive()
 }
 
 // requestBuilder collects the parts of a request from its header block.

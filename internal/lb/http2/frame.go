@@ -111,6 +111,10 @@ func AppendHeader(b []byte, t Type, flags uint8, stream uint32, n int) []byte {
 // SetLength writes the payload length into the header of a frame that begins b.
 func SetLength(b []byte, n int) { b[0], b[1], b[2] = byte(n>>16), byte(n>>8), byte(n) }
 
+// SelfDependence is the text of the only error of Unpad that leaves the payload usable: it costs
+// the stream, but the header block must be decoded nevertheless.
+const SelfDependence = "stream depends on itself"
+
 // Unpad removes the padding of a DATA or HEADERS frame, and the priority of the latter.
 func (f *Frame) Unpad() ([]byte, *Error) {
 	p := f.Payload
@@ -126,7 +130,7 @@ func (f *Frame) Unpad() ([]byte, *Error) {
 			return nil, &Error{Code: FrameSizeError, Text: "HEADERS too short for its priority"}
 		}
 		if binary.BigEndian.Uint32(p)&^(1<<31) == f.Stream {
-			return nil, &Error{Code: ProtocolError, Text: "stream depends on itself"}
+			return p[5:], &Error{Code: ProtocolError, Text: SelfDependence}
 		}
 		p = p[5:]
 	}
