@@ -1,0 +1,143 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	// loadRate is the requests per second of the whole load, spread evenly over its kinds.
+	loadRate = 500
+	// slowAnswer is how long the task takes for a request that is slow to be answered.
+	slowAnswer = "200ms"
+	// uploadParts and uploadPause make an upload that takes a second.
+	uploadParts = 10
+	uploadPause = 100 * time.Millisecond
+	// slowEvery makes every so-manieth request of a kind slow to be answered, uploadEvery one that
+	// is slow to be sent.
+	slowEvery   = 4
+	uploadEvery = 50
+)
+
+// load sends requests at a fixed rate, whether they are answered or not, over HTTP/1.1 and HTTP/2,
+// over connections that are kept and over new ones, and counts as a failure everything but 200 with
+// the whole body.
+type load struct {
+	stop func()
+
+	mu       sync.Mutex // guards what follows
+	sent     int
+	failures map[string]int // by what went wrong
+	last     []string       // the newest failures, with their time
+}
+
+// begin starts the load; it ends with the test or with finish.
+func (s *site) begin(t *testing.T) *load {
+	l := &load{failures: map[string]int{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	var kinds sync.WaitGroup
+	for _, http2 := range []bool{false, true} {
+		for _, fresh := range []bool{false, true} {
+			client := s.client(t, http2, fresh)
+			client.Transport.(*http.Transport).MaxIdleConnsPerHost = loadRate
+			name := fmt.Sprintf("HTTP/2 %v, new connections %v", http2, fresh)
+			kinds.Go(func() { l.run(ctx, name, client) })
+		}
+	}
+	l.stop = sync.OnceFunc(func() { cancel(); kinds.Wait() })
+	t.Cleanup(l.stop)
+	return l
+}
+
+// run sends one kind of request until ctx ends and waits for the answers that are out then.
+func (l *load) run(ctx context.Context, kind string, client *http.Client) {
+	const kinds = 4
+	ticker := time.NewTicker(time.Second * kinds / loadRate)
+	defer ticker.Stop()
+	var out sync.WaitGroup
+	defer out.Wait()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			out.Go(func() { l.note(kind, send(client, n)) })
+		}
+	}
+}
+
+// send makes the n-th request of a kind.
+func send(client *http.Client, n int) error {
+	url, method, body := "https://www.twtech.test/load", http.MethodGet, io.Reader(nil)
+	switch {
+	case n%uploadEvery == 0:
+		method, body = http.MethodPost, &slowBody{parts: uploadParts}
+	case n%slowEvery == 0:
+		url += "?sleep=" + slowAnswer
+	}
+	req, err := http.NewRequest(method, url, body)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d", resp.StatusCode)
+	}
+	return nil
+}
+
+// slowBody is a body that takes its time.
+type slowBody struct{ parts int }
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	if b.parts == 0 {
+		return 0, io.EOF
+	}
+	b.parts--
+	time.Sleep(uploadPause) // the client is slow: that is the point
+	return copy(p, strings.Repeat("x", 1<<10)), nil
+}
+
+func (l *load) note(kind string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent++
+	if err == nil {
+		return
+	}
+	l.failures[err.Error()]++
+	l.last = append(l.last, fmt.Sprintf("%s %s: %v", time.Now().Format("15:04:05.000"), kind, err))
+}
+
+// finish ends the load, waits for its answers, and fails the test for every failed request.
+func (l *load) finish(t *testing.T) {
+	t.Helper()
+	l.stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	failed := 0
+	for _, what := range slices.Sorted(maps.Keys(l.failures)) {
+		failed += l.failures[what]
+		t.Logf("%d × %s", l.failures[what], what)
+	}
+	t.Logf("%d requests, %d failed", l.sent, failed)
+	if failed > 0 {
+		t.Errorf("%d of %d requests failed; the first:\n%s", failed, l.sent,
+			strings.Join(l.last[:min(len(l.last), 10)], "\n"))
+	}
+}
