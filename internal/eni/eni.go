@@ -7,6 +7,8 @@
 package eni
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -75,7 +77,7 @@ func Allocate(tx *state.Tx, r Request) (row.NetworkInterface, error) {
 
 func (r Request) row(s row.Subnet, groups []string, address netip.Addr) row.NetworkInterface {
 	n := row.NetworkInterface{
-		Scope: r.Scope, ID: "eni-" + aws.HexID(17), MAC: newMAC(),
+		Scope: r.Scope, ID: "eni-" + aws.HexID(17), MAC: hardwareAddress(s.ID, address),
 		VPC: s.VPC, Subnet: s.ID, Zone: s.Zone,
 		Address: address.String(), Groups: groups,
 		Description: r.Description, Owner: r.Owner,
@@ -89,13 +91,13 @@ func (r Request) row(s row.Subnet, groups []string, address netip.Addr) row.Netw
 	return n
 }
 
-// newMAC returns a random hardware address of the locally administered range that AWS uses.
-func newMAC() string {
-	mac := "06"
-	for hex := range slices.Chunk([]byte(aws.HexID(10)), 2) {
-		mac += ":" + string(hex)
-	}
-	return mac
+// hardwareAddress returns the hardware address that goes with an address of a subnet, in the locally
+// administered range that AWS uses. An address that is given out again has the same one, so that
+// neighbours who remember it (a load balancer's node, for half a minute) go on reaching it.
+func hardwareAddress(subnet string, a netip.Addr) string {
+	hash := sha256.Sum256([]byte(subnet))
+	host := a.As4() // a subnet is no larger than /16, so two bytes tell its addresses apart
+	return fmt.Sprintf("06:%02x:%02x:%02x:%02x:%02x", hash[0], hash[1], hash[2], host[2], host[3])
 }
 
 // Groups checks that the security groups can be used by an interface in the subnet and returns
