@@ -148,8 +148,8 @@ type Certificate struct {
 	Chain []byte // the root
 }
 
-// Issue makes a key and a certificate for it that is valid for the names from an hour ago on, for at
-// most 397 days. A name is a DNS name, which may begin with "*.", or an IP address.
+// Issue makes a key and a certificate for it that is valid for the names from an hour ago on, for
+// at most 397 days. A name is a DNS name, which may begin with "*.", or an IP address.
 func (a *Authority) Issue(names []string, now time.Time) (Certificate, error) {
 	template, err := a.template(names, now)
 	if err != nil {

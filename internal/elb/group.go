@@ -18,8 +18,11 @@ const (
 	Algorithm           = "load_balancing.algorithm.type"
 	SlowStart           = "slow_start.duration_seconds"
 	CrossZone           = "load_balancing.cross_zone.enabled"
-	MinHealthyCount     = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count"
-	MinHealthyPercent   = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage"
+	MinHealthyCount     = unhealthyStateRouting + "count"
+	MinHealthyPercent   = unhealthyStateRouting + "percentage"
+
+	unhealthyStateRouting = "target_group_health.unhealthy_state_routing.minimum_healthy_targets."
+	dnsFailover           = "target_group_health.dns_failover.minimum_healthy_targets."
 )
 
 // stickinessLimit is the longest duration of stickiness: a week, in seconds.
@@ -34,7 +37,8 @@ func OfGroup(row.TargetGroup) Attributes {
 	const inherit = "use_load_balancer_configuration"
 	return Attributes{
 		{DeregistrationDelay, "300", between(0, 3600)},
-		{Algorithm, "round_robin", oneOf("round_robin", "least_outstanding_requests", "weighted_random")},
+		{Algorithm, "round_robin",
+			oneOf("round_robin", "least_outstanding_requests", "weighted_random")},
 		{"load_balancing.algorithm.anomaly_mitigation", "off", only("off")},
 		{CrossZone, inherit, oneOf("true", "false", inherit)},
 		{SlowStart, "0", isSlowStart},
@@ -43,8 +47,8 @@ func OfGroup(row.TargetGroup) Attributes {
 		{LBCookieDuration, "86400", between(1, stickinessLimit)},
 		{AppCookieDuration, "86400", between(1, stickinessLimit)},
 		{AppCookieName, "", isCookieName},
-		{"target_group_health.dns_failover.minimum_healthy_targets.count", "1", only("1")},
-		{"target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", only("off")},
+		{dnsFailover + "count", "1", only("1")},
+		{dnsFailover + "percentage", "off", only("off")},
 		{MinHealthyCount, "1", between(1, maxTargets)},
 		{MinHealthyPercent, "off", between(1, 100, "off")},
 	}

@@ -27,8 +27,8 @@ func HealthOf(r state.Reader, t row.Target) row.TargetHealth {
 }
 
 // Unprobed returns the health of a target that gets neither requests nor probes, however it may be;
-// ok is false for a target that is in use. b is the load balancer that its group is behind, if it is
-// behind one.
+// ok is false for a target that is in use. b is the load balancer that its group is behind, if it
+// is behind one.
 func Unprobed(b row.LoadBalancer, inUse bool, t row.Target) (h row.TargetHealth, ok bool) {
 	switch {
 	case !inUse:

@@ -20,19 +20,18 @@ const (
 	maxHeaderName  = 40
 )
 
-// ResponseHeaders are the attributes that set a header in every response of a listener, by the name
-// of the header.
-var responseHeaders = [...]struct{ key, name string }{
-	{"routing.http.response.access_control_allow_credentials.header_value", "Access-Control-Allow-Credentials"},
-	{"routing.http.response.access_control_allow_headers.header_value", "Access-Control-Allow-Headers"},
-	{"routing.http.response.access_control_allow_methods.header_value", "Access-Control-Allow-Methods"},
-	{"routing.http.response.access_control_allow_origin.header_value", "Access-Control-Allow-Origin"},
-	{"routing.http.response.access_control_expose_headers.header_value", "Access-Control-Expose-Headers"},
-	{"routing.http.response.access_control_max_age.header_value", "Access-Control-Max-Age"},
-	{"routing.http.response.content_security_policy.header_value", "Content-Security-Policy"},
-	{"routing.http.response.strict_transport_security.header_value", "Strict-Transport-Security"},
-	{"routing.http.response.x_content_type_options.header_value", "X-Content-Type-Options"},
-	{"routing.http.response.x_frame_options.header_value", "X-Frame-Options"},
+// responseHeaders are the headers that an attribute can set in every response of a listener.
+var responseHeaders = [...]string{
+	"Access-Control-Allow-Credentials", "Access-Control-Allow-Headers",
+	"Access-Control-Allow-Methods", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers",
+	"Access-Control-Max-Age", "Content-Security-Policy", "Strict-Transport-Security",
+	"X-Content-Type-Options", "X-Frame-Options",
+}
+
+// headerKey returns the key of the attribute that sets a response header.
+func headerKey(name string) string {
+	field := strings.ReplaceAll(strings.ToLower(name), "-", "_")
+	return "routing.http.response." + field + ".header_value"
 }
 
 // OfListener lists the attributes of an HTTP or HTTPS listener. See
@@ -40,9 +39,12 @@ var responseHeaders = [...]struct{ key, name string }{
 func OfListener(l row.Listener) Attributes {
 	var all Attributes
 	if l.Protocol == "HTTPS" {
-		for _, field := range []string{"", "_issuer", "_leaf", "_serial_number", "_subject", "_validity"} {
-			header := titled("X-Amzn-Mtls-Clientcert" + strings.ReplaceAll(field, "_", "-"))
-			key := "routing.http.request.x_amzn_mtls_clientcert" + field + ".header_name"
+		for _, field := range []string{
+			"", "-Issuer", "-Leaf", "-Serial-Number", "-Subject", "-Validity",
+		} {
+			header := "X-Amzn-Mtls-Clientcert" + field
+			field := strings.ReplaceAll(strings.ToLower(header), "-", "_")
+			key := "routing.http.request." + field + ".header_name"
 			all = append(all, Attribute{key, header, only(header)})
 		}
 		all = append(all,
@@ -50,7 +52,7 @@ func OfListener(l row.Listener) Attributes {
 			Attribute{TLSCipherHeader, "X-Amzn-Tls-Cipher-Suite", isHeaderName})
 	}
 	for _, h := range responseHeaders {
-		all = append(all, Attribute{h.key, "", isHeaderValue})
+		all = append(all, Attribute{headerKey(h), "", isHeaderValue})
 	}
 	return append(all, Attribute{ServerHeader, "true", isBoolean})
 }
@@ -62,19 +64,11 @@ type Header struct{ Name, Value string }
 func ResponseHeaders(values Values) []Header {
 	var headers []Header
 	for _, h := range responseHeaders {
-		if v := values[h.key]; v != "" {
-			headers = append(headers, Header{h.name, v})
+		if v := values[headerKey(h)]; v != "" {
+			headers = append(headers, Header{h, v})
 		}
 	}
 	return headers
-}
-
-func titled(name string) string {
-	words := strings.Split(name, "-")
-	for i, w := range words {
-		words[i] = strings.ToUpper(w[:1]) + w[1:]
-	}
-	return strings.Join(words, "-")
 }
 
 func isHeaderName(key, value string) *aws.Fault {

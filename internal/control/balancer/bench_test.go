@@ -11,8 +11,8 @@ import (
 	"fairlead/internal/state/statetest"
 )
 
-// BenchmarkPass measures a pass that finds nothing to do, with and without a change of rows, over 50 load balancers with 20 target
-// groups of 10 targets each.
+// BenchmarkPass measures a pass that finds nothing to do, with and without a change of rows, over
+// 50 load balancers with 20 target groups of 10 targets each.
 func BenchmarkPass(b *testing.B) {
 	store, engine := statetest.Open(b, row.Tables()...), newFakeEngine()
 	for i := range 50 {

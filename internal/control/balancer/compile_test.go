@@ -58,8 +58,8 @@ func TestCompile(t *testing.T) {
 	}
 }
 
-// fillBalancer: an internet-facing load balancer with attributes, an internal one, one whose devices
-// do not exist yet.
+// fillBalancer: an internet-facing load balancer with attributes, an internal one, one whose
+// devices do not exist yet.
 func fillBalancer(t *testing.T, tx *state.Tx) {
 	putGroup(tx, "app", nil)
 	b := putBalancer(tx, "web", "internet-facing", 1, "app")

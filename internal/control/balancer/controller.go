@@ -6,9 +6,9 @@
 //	engine --> TargetHealth rows, LoadBalancer.State, drained Target rows deleted
 //
 // The loop is level-triggered: when rows have changed, a pass looks at all of them and compiles the
-// whole table, whatever the change was, and does nothing where nothing differs. A kill between any two steps loses nothing; the
-// next start finds the rows, and the last known health goes into the first table, so that traffic
-// flows before the first probe.
+// whole table, whatever the change was, and does nothing where nothing differs. A kill between any
+// two steps loses nothing; the next start finds the rows, and the last known health goes into the
+// first table, so that traffic flows before the first probe.
 //
 // A load balancer listens on the private address of each of its nodes, inside the namespace of the
 // node's network interface, and, when it is internet-facing, on the node's public address on the
@@ -151,8 +151,8 @@ func (c *Controller) watch(ctx context.Context, changed chan<- struct{}) {
 }
 
 // matters tells whether any of the changes is more than one of a network interface that is none of
-// ours: there are as many of those as there are tasks. A deleted one was let go by a load balancer's
-// row, which is a change of its own.
+// ours: there are as many of those as there are tasks. A deleted one was let go by a load
+// balancer's row, which is a change of its own.
 func matters(view *state.Snapshot, changes []state.Change) bool {
 	for _, change := range changes {
 		if change.Table != row.NetworkInterfaces.Name() {

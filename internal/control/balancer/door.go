@@ -17,8 +17,8 @@ const maxDoorBody = 1024
 
 // openDoor makes the listeners share an address on the host, each on its own port. A connection (by
 // SNI) or a request (by Host) belongs to the listener that has the name: the DNS name of the load
-// balancer, a host-header value of a rule, or a name of a certificate. Where a port has listeners of
-// one load balancer only, that one gets every request; else a name that nobody has, or more than
+// balancer, a host-header value of a rule, or a name of a certificate. Where a port has listeners
+// of one load balancer only, that one gets every request; else a name that nobody has, or more than
 // one, is answered with a 404 that lists what exists.
 func openDoor(listeners []lb.Listener, at netip.Addr) []lb.Listener {
 	byPort := map[uint16][]int{}

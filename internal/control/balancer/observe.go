@@ -173,7 +173,8 @@ type drain struct {
 }
 
 // over tells whether the target can go. Elastic Load Balancing completes the deregistration of an
-// idle target at once too, but goes on to show it as draining until the delay is over; here it goes.
+// idle target at once too, but goes on to show it as draining until the delay is over; here it
+// goes.
 func (d drain) over() bool {
 	return !d.inUse || d.age >= d.delay || d.outstanding == 0 && d.known >= drainGrace
 }

@@ -22,8 +22,8 @@ func arn(resource string) string { return scope.ARN("elasticloadbalancing", reso
 
 func open(t *testing.T) *state.Store { return statetest.Open(t, row.Tables()...) }
 
-// put stores a load balancer app/NAME/1 with nodes in zones a and b, their interfaces eni-NAME-a and
-// -b at the addresses 10.0.NET.4 and .5, and the listener on port 80 that forwards to group.
+// put stores a load balancer app/NAME/1 with nodes in zones a and b, their interfaces eni-NAME-a
+// and -b at the addresses 10.0.NET.4 and .5, and the listener on port 80 that forwards to group.
 func putBalancer(tx *state.Tx, name, scheme string, net byte, group string) row.LoadBalancer {
 	b := row.LoadBalancer{
 		Scope: scope, ARN: arn("loadbalancer/app/" + name + "/1"), Name: name, ID: "1",

@@ -77,8 +77,9 @@ func summarize(r state.Reader, c row.Certificate, now time.Time) (api.Certificat
 		Status: status(leaf, now), KeyAlgorithm: api.KeyAlgorithm(c.KeyAlgorithm),
 		SubjectAlternativeNameSummaries:      all[:min(len(all), maxListedNames)],
 		HasAdditionalSubjectAlternativeNames: new(len(all) > maxListedNames),
-		KeyUsages:                            keyUsages(leaf), ExtendedKeyUsages: []api.ExtendedKeyUsageName{},
-		InUse: new(len(usersOf(r, c.ARN)) > 0), RenewalEligibility: api.RenewalEligibilityINELIGIBLE,
+		KeyUsages:                            keyUsages(leaf),
+		ExtendedKeyUsages:                    []api.ExtendedKeyUsageName{},
+		InUse:                                new(len(usersOf(r, c.ARN)) > 0), RenewalEligibility: api.RenewalEligibilityINELIGIBLE,
 		NotBefore: new(leaf.NotBefore.UTC()), NotAfter: new(leaf.NotAfter.UTC()),
 		CreatedAt: &c.CreatedAt, ImportedAt: c.ImportedAt,
 	}

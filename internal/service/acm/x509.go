@@ -62,7 +62,8 @@ func parseImport(certificate, key, chain []byte, now time.Time) (imported, error
 	return i, checkChain(i.leaf, issuers)
 }
 
-// parseCertificates reads the PEM blocks of a field. Nothing but certificates and text may be there.
+// parseCertificates reads the PEM blocks of a field. Nothing but certificates and text may be
+// there.
 func parseCertificates(content []byte, field string) ([]*x509.Certificate, error) {
 	var certs []*x509.Certificate
 	for {
@@ -135,7 +136,8 @@ func checkLeaf(leaf *x509.Certificate, now time.Time) error {
 	case len(leaf.Issuer.Names) == 0:
 		return api.ValidationException("The issuer of the certificate must not be empty.")
 	case slices.ContainsFunc(leaf.OCSPServer, func(u string) bool { return len(u) > maxOCSPLength }):
-		return api.ValidationException("The OCSP authority URL is longer than %d characters.", maxOCSPLength)
+		return api.ValidationException(
+			"The OCSP authority URL is longer than %d characters.", maxOCSPLength)
 	}
 	return nil
 }

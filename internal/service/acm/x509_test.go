@@ -7,7 +7,8 @@ import (
 	"fairlead/internal/ca"
 )
 
-// FuzzParseImport looks for input that breaks the parsing, and for output that does not parse again.
+// FuzzParseImport looks for input that breaks the parsing, and for output that does not parse
+// again.
 func FuzzParseImport(f *testing.F) {
 	authority, err := ca.Open(f.TempDir(), time.Now())
 	if err != nil {

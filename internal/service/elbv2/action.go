@@ -22,8 +22,8 @@ const (
 	sameQuery    = "#{query}"
 )
 
-// normalActions checks the actions of a rule as far as they stand alone and returns them in the form
-// that AWS echoes. The actions that would go before the last one are not served, so there is
+// normalActions checks the actions of a rule as far as they stand alone and returns them in the
+// form that AWS echoes. The actions that would go before the last one are not served, so there is
 // exactly one.
 func normalActions(actions []api.Action) ([]api.Action, error) {
 	if len(actions) == 0 { // our own text
@@ -66,7 +66,8 @@ func normalAction(a api.Action) (api.Action, error) {
 	return n, err
 }
 
-// normalForward brings the two equal forms of a forward, TargetGroupArn and ForwardConfig, together.
+// normalForward brings the two equal forms of a forward, TargetGroupArn and ForwardConfig,
+// together.
 func normalForward(a api.Action) (*api.ForwardActionConfig, error) {
 	groups, arn := []api.TargetGroupTuple(nil), aws.Val(a.TargetGroupArn)
 	if a.ForwardConfig != nil {
@@ -100,7 +101,8 @@ func normalTuple(groups []api.TargetGroupTuple, i int) error {
 	if err := checkARN(arn, "targetgroup/", "target group"); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(groups[:i], func(o api.TargetGroupTuple) bool { return *o.TargetGroupArn == arn }) {
+	same := func(o api.TargetGroupTuple) bool { return *o.TargetGroupArn == arn }
+	if slices.ContainsFunc(groups[:i], same) {
 		return invalid("Target group '%s' was provided multiple times", arn) // our own text
 	}
 	if g.Weight == nil {

@@ -42,7 +42,8 @@ func normalConditions(conditions []api.RuleCondition) ([]api.RuleCondition, erro
 	for _, c := range conditions {
 		field := aws.Val(c.Field)
 		repeatable := field == httpHeader || field == queryString
-		if !repeatable && slices.ContainsFunc(normal, func(o api.RuleCondition) bool { return *o.Field == field }) {
+		same := func(o api.RuleCondition) bool { return *o.Field == field }
+		if !repeatable && slices.ContainsFunc(normal, same) {
 			return nil, invalid("A rule can only have one '%s' condition", field) // our own text
 		}
 		n, err := normalCondition(c)
@@ -126,7 +127,8 @@ func normalHeader(c api.RuleCondition) (api.RuleCondition, error) {
 	name := aws.Val(config.HttpHeaderName)
 	switch {
 	case len(name) > maxHeaderNameLength:
-		return c, invalid("The 'HttpHeaderName' value is too long; the limit is '%d'", maxHeaderNameLength)
+		return c, invalid(
+			"The 'HttpHeaderName' value is too long; the limit is '%d'", maxHeaderNameLength)
 	case !headerName.MatchString(name) || strings.EqualFold(name, "host"): // our own text
 		return c, invalid("The 'HttpHeaderName' value '%s' is not valid", name)
 	}
@@ -155,7 +157,8 @@ func normalMethod(c api.RuleCondition) (api.RuleCondition, error) {
 	config := aws.Val(c.HttpRequestMethodConfig)
 	for _, v := range config.Values {
 		if len(v) > maxMethodLength {
-			return c, invalid("The '%s' value is too long; the limit is '%d'", requestMethod, maxMethodLength)
+			return c, invalid(
+				"The '%s' value is too long; the limit is '%d'", requestMethod, maxMethodLength)
 		}
 	}
 	if err := checkValues(requestMethod, config.Values, nil, methodPattern); err != nil {

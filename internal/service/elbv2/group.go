@@ -12,8 +12,8 @@ import (
 	"fairlead/internal/state"
 )
 
-// CreateTargetGroup makes a target group for the targets of an Application Load Balancer. It returns
-// the existing one when name and settings are the same.
+// CreateTargetGroup makes a target group for the targets of an Application Load Balancer. It
+// returns the existing one when name and settings are the same.
 func (s *Service) CreateTargetGroup(
 	ctx context.Context, in *api.CreateTargetGroupInput,
 ) (*api.CreateTargetGroupOutput, error) {
@@ -237,8 +237,8 @@ func (s *Service) ModifyTargetGroup(
 	}, nil
 }
 
-// DeleteTargetGroup deletes a target group with its registrations, unless a rule forwards to it. One
-// that does not exist is no error.
+// DeleteTargetGroup deletes a target group with its registrations, unless a rule forwards to it.
+// One that does not exist is no error.
 func (s *Service) DeleteTargetGroup(
 	ctx context.Context, in *api.DeleteTargetGroupInput,
 ) (*api.DeleteTargetGroupOutput, error) {

@@ -16,8 +16,8 @@ import (
 	"fairlead/internal/state"
 )
 
-// CreateListener opens a port of a load balancer. It returns the existing listener when its settings
-// are the same.
+// CreateListener opens a port of a load balancer. It returns the existing listener when its
+// settings are the same.
 func (s *Service) CreateListener(
 	ctx context.Context, in *api.CreateListenerInput,
 ) (*api.CreateListenerOutput, error) {

@@ -45,7 +45,9 @@ func moveNodes(
 	tx *state.Tx, b row.LoadBalancer, subnets []row.Subnet,
 ) (row.LoadBalancer, error) {
 	isNew := func(s row.Subnet) bool {
-		return !slices.ContainsFunc(b.Nodes, func(n row.LoadBalancerNode) bool { return n.Subnet == s.ID })
+		return !slices.ContainsFunc(b.Nodes, func(n row.LoadBalancerNode) bool {
+			return n.Subnet == s.ID
+		})
 	}
 	if err := checkSubnets(tx, b, slices.DeleteFunc(slices.Clone(subnets), func(s row.Subnet) bool {
 		return !isNew(s)
@@ -160,8 +162,8 @@ func checkSubnets(r state.Reader, b row.LoadBalancer, subnets []row.Subnet) erro
 	return nil
 }
 
-// securityGroups checks the ids of security groups for a load balancer; none means the default group
-// of its VPC.
+// securityGroups checks the ids of security groups for a load balancer; none means the default
+// group of its VPC.
 func securityGroups(r state.Reader, b row.LoadBalancer, ids []string) ([]string, error) {
 	if len(ids) > maxSecurityGroups { // our own text
 		return nil, api.InvalidConfigurationRequestException(

@@ -32,11 +32,12 @@ func (s *Service) AddTags(
 func (s *Service) RemoveTags(
 	ctx context.Context, in *api.RemoveTagsInput,
 ) (*api.RemoveTagsOutput, error) {
-	return &api.RemoveTagsOutput{}, s.retag(ctx, in.ResourceArns, func(old row.Tags) (row.Tags, error) {
+	remove := func(old row.Tags) (row.Tags, error) {
 		tags := maps.Clone(old)
 		maps.DeleteFunc(tags, func(key, _ string) bool { return slices.Contains(in.TagKeys, key) })
 		return tags, nil
-	})
+	}
+	return &api.RemoveTagsOutput{}, s.retag(ctx, in.ResourceArns, remove)
 }
 
 func (s *Service) retag(
@@ -92,16 +93,20 @@ func taggedResource(r state.Reader, arn string) (tagged, error) {
 	switch {
 	case ok && kind == "loadbalancer":
 		b, err := findBalancer(r, arn)
-		return tagged{b.Tags, func(tx *state.Tx, t row.Tags) { b.Tags = t; row.LoadBalancers.Put(tx, b) }}, err
+		put := func(tx *state.Tx, t row.Tags) { b.Tags = t; row.LoadBalancers.Put(tx, b) }
+		return tagged{b.Tags, put}, err
 	case ok && kind == "targetgroup":
 		g, err := findGroup(r, arn)
-		return tagged{g.Tags, func(tx *state.Tx, t row.Tags) { g.Tags = t; row.TargetGroups.Put(tx, g) }}, err
+		put := func(tx *state.Tx, t row.Tags) { g.Tags = t; row.TargetGroups.Put(tx, g) }
+		return tagged{g.Tags, put}, err
 	case ok && kind == "listener":
 		l, err := findListener(r, arn)
-		return tagged{l.Tags, func(tx *state.Tx, t row.Tags) { l.Tags = t; row.Listeners.Put(tx, l) }}, err
+		put := func(tx *state.Tx, t row.Tags) { l.Tags = t; row.Listeners.Put(tx, l) }
+		return tagged{l.Tags, put}, err
 	case ok && kind == "listener-rule":
 		l, err := findRule(r, arn)
-		return tagged{l.Tags, func(tx *state.Tx, t row.Tags) { l.Tags = t; row.Rules.Put(tx, l) }}, err
+		put := func(tx *state.Tx, t row.Tags) { l.Tags = t; row.Rules.Put(tx, l) }
+		return tagged{l.Tags, put}, err
 	default:
 		return tagged{}, invalid("'%s' is not a valid load balancing resource ARN", arn) // our text
 	}

@@ -46,7 +46,9 @@ func (s *Service) RegisterTargets(
 func newTarget(
 	r state.Reader, g row.TargetGroup, d api.TargetDescription, now time.Time,
 ) (row.Target, error) {
-	t := row.Target{TargetGroup: g.ARN, ID: aws.Val(d.Id), Port: orInt(d.Port, g.Port), RegisteredAt: now}
+	t := row.Target{
+		TargetGroup: g.ARN, ID: aws.Val(d.Id), Port: orInt(d.Port, g.Port), RegisteredAt: now,
+	}
 	if g.TargetType != string(api.TargetTypeEnumIp) {
 		return t, api.InvalidTargetException("Target '%s' cannot be registered: targets of type '%s' "+
 			"are not served by Fairlead yet, see SCOPE.md", t.ID, g.TargetType)
@@ -62,8 +64,8 @@ func newTarget(
 	return t, err
 }
 
-// zoneOf returns the zone of an address: that of its subnet in the group's VPC, or else the one that
-// was asked for.
+// zoneOf returns the zone of an address: that of its subnet in the group's VPC, or else the one
+// that was asked for.
 func zoneOf(r state.Reader, g row.TargetGroup, addr netip.Addr, asked string) (string, error) {
 	for subnet := range row.Subnets.By(r, "vpc", g.VPC) {
 		if !subnet.CIDR.Contains(addr) {
