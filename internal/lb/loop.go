@@ -51,8 +51,9 @@ type loop struct {
 	spare    []*exchange
 
 	// Scratch space of parsers, valid during one event.
-	req  http1.Request
-	resp http1.Response
+	req   http1.Request
+	resp  http1.Response
+	upReq http1.Request // a request head that we have written ourselves
 
 	records  *recordBatch
 	counters *loopCounters

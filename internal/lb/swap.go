@@ -128,8 +128,13 @@ func (l *loop) apply(lv *live, removed map[*target]bool) {
 	}
 	l.closeIdle(func(c *connInfo) bool { return c.acc.front == nil })
 	for s := range l.socks {
-		if u, ok := s.owner.(*upConn); ok && u.pooled && u.tgt.gone.Load() {
-			u.end()
+		switch u := s.owner.(type) {
+		case *upConn:
+			if u.pooled && u.tgt.gone.Load() {
+				u.end()
+			}
+		case *h2up:
+			u.endIfDone()
 		}
 	}
 }

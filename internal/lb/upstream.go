@@ -7,10 +7,7 @@ import (
 	"io"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"fairlead/internal/lb/http1"
-	"fairlead/internal/lb/poll"
 )
 
 const (
@@ -25,12 +22,9 @@ const (
 
 // upConn is an HTTP/1 connection to a target. It serves one request at a time.
 type upConn struct {
-	*sock
-	tgt   *target
-	grp   *liveGroup
-	ex    *exchange
-	timer poll.Timer
-	kept  []byte // the beginning of a response head
+	opener
+	ex   *exchange
+	kept []byte // the beginning of a response head
 
 	body    http1.Body // of the response, once its head has come
 	inBody  bool
@@ -40,11 +34,22 @@ type upConn struct {
 	pooled  bool
 }
 
-// pool holds the idle connections of a loop to a target; the last one used is used first.
-type pool struct{ idle []*upConn }
+// pool holds the connections of a loop to a target that requests can use: idle ones of HTTP/1, of
+// which the last one used is used first, and shared ones of HTTP/2.
+type pool struct {
+	idle   []*upConn
+	shared []*h2up
+}
 
 // upstreamFor finds or opens a connection for an exchange.
 func (l *loop) upstreamFor(ex *exchange, mayReuse bool) (up upstream, reused bool, err error) {
+	if ex.grp.Version != HTTP1 {
+		u, reused, err := l.h2For(ex)
+		if err != nil {
+			return nil, false, err
+		}
+		return u.open(ex), reused, nil
+	}
 	p := &ex.tgt.pools[l.id]
 	if n := len(p.idle); n > 0 && mayReuse {
 		u := p.idle[n-1]
@@ -59,21 +64,14 @@ func (l *loop) upstreamFor(ex *exchange, mayReuse bool) (up upstream, reused boo
 }
 
 func (l *loop) openUpstream(ex *exchange) (*upConn, error) {
-	g := ex.grp
-	fd, err := dial(l.eng.network, g.Node, g.Source, ex.tgt.addr)
+	u := &upConn{ex: ex}
+	s, err := l.openSock(ex.grp, ex.tgt, u, targetTLS)
 	if err != nil {
 		return nil, err
 	}
-	u := &upConn{tgt: ex.tgt, grp: g, ex: ex}
-	if u.sock, err = l.newSock(fd, u); err != nil {
-		return nil, err
-	}
-	u.opening = true
+	u.opener = opener{sock: s, tgt: ex.tgt, grp: ex.grp}
 	u.timer.H = u
 	l.wheel.Set(&u.timer, l.now+connectTimeout)
-	if g.Protocol == HTTPS {
-		u.startTLS(tls.Client, targetTLS)
-	}
 	return u, nil
 }
 
@@ -183,7 +181,7 @@ func (u *upConn) lose(status int, detail string) {
 
 // Expired implements poll.Expirer.
 func (u *upConn) Expired() {
-	if u.ex != nil && (u.opening || u.tls != nil && !u.tls.ready) {
+	if u.ex != nil && !u.stands() {
 		u.loop.counters.group(u.grp.ID).TargetConnectionErrorCount++
 		u.lose(504, "target did not accept the connection in time")
 		return
@@ -195,10 +193,10 @@ func (u *upConn) Expired() {
 
 // onEvent implements sockOwner.
 func (u *upConn) onEvent() {
-	if u.opening && !u.opened() {
+	if status, err := u.stand(); err != nil {
+		u.lose(status, err.Error())
 		return
-	}
-	if u.tls != nil && !u.tls.ready && !u.greeted() {
+	} else if status != 0 {
 		return
 	}
 	if u.ex == nil {
@@ -216,49 +214,6 @@ func (u *upConn) idleEvent() {
 	if u.readable || u.peerDone || u.broken {
 		u.end()
 	}
-}
-
-// opened finishes the connection once the kernel has decided about it.
-func (u *upConn) opened() bool {
-	if !u.writable && !u.readable {
-		return false
-	}
-	n, err := unix.GetsockoptInt(int(u.fd), unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && n != 0 {
-		err = unix.Errno(n)
-	}
-	if err != nil {
-		status := 502
-		if errors.Is(err, unix.ETIMEDOUT) {
-			status = 504
-		}
-		u.loop.counters.group(u.grp.ID).TargetConnectionErrorCount++
-		u.lose(status, fmt.Sprintf("connect to target: %v", err))
-		return false
-	}
-	u.opening = false
-	if u.tls != nil {
-		u.loop.wheel.Set(&u.timer, u.loop.now+connectTimeout)
-	} else {
-		u.loop.wheel.Pause(&u.timer)
-		u.markDirty()
-	}
-	return true
-}
-
-// greeted goes on with the TLS handshake.
-func (u *upConn) greeted() bool {
-	done, err := u.tls.handshake()
-	if err != nil {
-		u.loop.counters.group(u.grp.ID).TargetTLSNegotiationErrorCount++
-		u.lose(502, fmt.Sprintf("TLS handshake with target: %v", err))
-		return false
-	}
-	if done {
-		u.loop.wheel.Pause(&u.timer)
-		u.markDirty()
-	}
-	return done
 }
 
 // pump reads the response as long as the client takes it.

@@ -88,7 +88,7 @@ func ParseRequest(buf []byte, r *Request) (int, error) {
 	if n > MaxLine {
 		return 0, errURILong
 	}
-	p := parser{req: r}
+	p := parser{req: r, maxLine: MaxLine, maxHead: MaxHead, maxFields: MaxFields}
 	if err := p.requestLine(line, n-len(line) == 1); err != nil {
 		return 0, err
 	}
@@ -100,6 +100,21 @@ func ParseRequest(buf []byte, r *Request) (int, error) {
 		return 0, err
 	}
 	return skipped + n + head, nil
+}
+
+// ParseOwn parses a complete request head that the load balancer has written itself: to what a
+// client sent within the limits it may have added more.
+func ParseOwn(buf []byte, r *Request) error {
+	r.reset()
+	line, n := cutLine(buf)
+	p := parser{req: r, maxLine: len(buf), maxHead: len(buf), maxFields: len(buf)}
+	if err := p.requestLine(line, false); err != nil {
+		return err
+	}
+	if _, err := p.fields(buf[n:]); err != nil {
+		return err
+	}
+	return p.finish()
 }
 
 // skipEmptyLines passes over line ends that some clients send after a body (RFC 9112, section 2.2).
@@ -125,7 +140,10 @@ func cutLine(buf []byte) (line []byte, n int) {
 
 // parser collects what is seen over several fields.
 type parser struct {
-	req     *Request
+	req *Request
+
+	maxLine, maxHead, maxFields int
+
 	lengths int    // Content-Length fields seen
 	length  uint64 // the value of the first one
 	te      bool   // a Transfer-Encoding field was seen
@@ -201,19 +219,19 @@ func (p *parser) fields(buf []byte) (int, error) {
 		if n == 0 {
 			return 0, incomplete(len(buf)-pos, len(buf))
 		}
-		if n > MaxLine {
+		if n > p.maxLine {
 			return 0, errFieldLong
 		}
 		if n-len(line) == 1 {
 			p.req.classify(Acceptable, "NonCrLfLineTermination")
 		}
-		if pos += n; pos > MaxHead {
+		if pos += n; pos > p.maxHead {
 			return 0, errHeadLong
 		}
 		if len(line) == 0 {
 			return pos, nil
 		}
-		if len(p.req.Fields) == MaxFields {
+		if len(p.req.Fields) == p.maxFields {
 			return 0, errFields
 		}
 		if err := p.field(line); err != nil {
