@@ -66,8 +66,9 @@ check: ## Format, vet, generated code
 	git diff --exit-code internal/api
 
 .PHONY: bench
-bench: bench-deps build ## Measure; writes docs/bench
-	FAIRLEAD_BIN=$(CURDIR)/$(BIN) go run ./bench
+bench: bench-deps build ## Measure: the whole on the example stack, the data plane beside other proxies
+	$(SUDO) env "PATH=$$PATH" FAIRLEAD_BIN=$(CURDIR)/$(BIN) go run ./bench/stack
+	FAIRLEAD_BIN=$(CURDIR)/$(BIN) go run ./bench/proxy
 
 .PHONY: clean
 clean: ## Remove what was built

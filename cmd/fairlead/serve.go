@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -86,12 +87,17 @@ func serve(ctx context.Context, o options) error {
 	if os.Geteuid() != 0 {
 		return errors.New("network namespaces and containers need root; try: sudo fairlead serve")
 	}
+	debug.SetGCPercent(gcPercent)
 	i, err := startInstance(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	return i.run(ctx)
 }
+
+// gcPercent trades a little processor time for memory: Fairlead is to be small on a laptop, and its
+// data plane hardly allocates.
+const gcPercent = 50
 
 // config is options after they were checked.
 type config struct {
