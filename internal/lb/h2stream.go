@@ -227,12 +227,17 @@ func (ex *exchange) appendExtraH2(b []byte) []byte {
 	return b
 }
 
-// sendGenerated implements downstream. A gRPC client also gets the status that it understands.
+// sendGenerated implements downstream. A gRPC client gets the status that it understands, and no
+// page.
 func (st *h2stream) sendGenerated(ex *exchange, g *generated) {
 	if st.dropped {
 		return
 	}
-	body := g.body
+	body, contentType := g.body, g.contentType
+	if ex.grpc {
+		g = &generated{status: g.status, body: "", location: g.location}
+		body, contentType = "", "application/grpc"
+	}
 	if ex.isHead || g.status == 204 {
 		body = ""
 	}
@@ -242,8 +247,8 @@ func (st *h2stream) sendGenerated(ex *exchange, g *generated) {
 			b = http2.AppendField(b, []byte("server"), []byte("awselb/2.0"))
 		}
 		b = http2.AppendField(b, []byte("date"), ex.loop.dateNow())
-		if g.body != "" && g.contentType != "" {
-			b = http2.AppendField(b, []byte("content-type"), []byte(g.contentType))
+		if contentType != "" && (g.body != "" || ex.grpc) {
+			b = http2.AppendField(b, []byte("content-type"), []byte(contentType))
 		}
 		if g.location != "" {
 			b = http2.AppendField(b, []byte("location"), []byte(g.location))
@@ -252,7 +257,10 @@ func (st *h2stream) sendGenerated(ex *exchange, g *generated) {
 			b = http2.AppendField(b, []byte("grpc-status"), []byte("14"))
 			b = http2.AppendField(b, []byte("grpc-message"), []byte("unavailable"))
 		}
-		return ex.appendExtraH2(appendLength(b, int64(len(g.body))))
+		if !ex.grpc {
+			b = appendLength(b, int64(len(g.body)))
+		}
+		return ex.appendExtraH2(b)
 	}))
 	if body != "" {
 		st.sendBody([]byte(body))
