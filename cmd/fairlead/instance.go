@@ -104,10 +104,13 @@ func (i *instance) tag(n int) string {
 }
 
 func (i *instance) openState(ctx context.Context) (err error) {
-	i.store, err = state.Open(ctx, state.Config{
-		Dir: i.path("state"), Endpoints: i.cfg.etcdEndpoints, Prefix: i.cfg.etcdPrefix,
-		NoSync: i.cfg.ephemeral, Logger: i.cfg.logger,
-	}, row.Tables()...)
+	cfg := state.Config{
+		Endpoints: i.cfg.etcdEndpoints, Prefix: i.cfg.etcdPrefix, Logger: i.cfg.logger,
+	}
+	if len(cfg.Endpoints) == 0 {
+		cfg.Dir, cfg.NoSync = i.path("state"), i.cfg.ephemeral
+	}
+	i.store, err = state.Open(ctx, cfg, row.Tables()...)
 	if err != nil {
 		return fmt.Errorf("open the state: %w", err)
 	}

@@ -153,7 +153,7 @@ func wait(ctx context.Context, look func() error) error {
 func (d *demo) certificate(ctx context.Context) error {
 	say("Issuing a certificate from the local certificate authority")
 	return d.command(ctx, d.binary, "cert", "new", "--data-dir", filepath.Join(d.dir, "data"),
-		"--out", d.certificateDir(), "www.twtech.test", "admin.twtech.test", "*.elb.localhost")
+		"--out", d.certificateDir(), "www.twtech.test", "admin.twtech.test", "*.us-east-1.elb.localhost")
 }
 
 func (d *demo) certificateDir() string { return filepath.Join(d.dir, "certificate") }
