@@ -64,6 +64,9 @@ func start(t *testing.T, args ...string) *fairlead {
 		f.end()
 		f.destroy()
 		before.compare(t, f.tag())
+		if left := cgroups(t, f.tag()); len(left) > 0 {
+			t.Errorf("cgroups of the instance are left: %v", left)
+		}
 		if t.Failed() {
 			t.Logf("fairlead's log:\n%s", f.log)
 		}
@@ -92,6 +95,9 @@ func (f *fairlead) launch() {
 		f.t.Fatal(err)
 	}
 	eventually(f.t, "fairlead is ready", func() error {
+		if f.ended() {
+			f.t.Fatal("fairlead has ended")
+		}
 		resp, err := http.Get(f.url("health"))
 		if err != nil {
 			return err
@@ -102,6 +108,12 @@ func (f *fairlead) launch() {
 		}
 		return nil
 	})
+}
+
+// ended is whether the process has ended by itself. It is a zombie then, for nobody waited for it.
+func (p *process) ended() bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	return err != nil || bytes.Contains(stat, []byte(") Z "))
 }
 
 // kill ends the process with SIGKILL, as a crash would.
@@ -231,7 +243,7 @@ func eventually(t *testing.T, what string, look func() error) {
 func (f *fairlead) certificate(dir string) {
 	f.t.Helper()
 	f.run(f.dir, os.Getenv("FAIRLEAD_BIN"), "cert", "new", "--data-dir", f.dir, "--out", dir,
-		"www.twtech.test", "admin.twtech.test", "*.elb.localhost")
+		"www.twtech.test", "admin.twtech.test", "*.us-east-1.elb.localhost")
 }
 
 // lockedBuffer collects the output of a process.

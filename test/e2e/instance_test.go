@@ -65,8 +65,9 @@ func startEtcd(t *testing.T) string {
 // TestTwoInstances runs two side by side: both have the stack, and one's end is nothing to the other.
 func TestTwoInstances(t *testing.T) {
 	one := start(t)
+	first := one.bringUp(nil)
 	two := start(t, second...)
-	first, other := one.bringUp(nil), two.bringUp(nil)
+	other := two.bringUp(nil)
 	first.site.checkRouting(t)
 	if n := len(one.pids()) + len(two.pids()); n != 6 {
 		t.Errorf("both instances have %d containers, want 3 each", n)

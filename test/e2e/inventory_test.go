@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,14 +19,14 @@ import (
 type inventory map[string][]string
 
 // takeInventory lists links, nftables tables, mounts, listening sockets, processes, and the cgroups
-// of the instance with this tag.
+// of the tasks of the instance with this tag.
 func takeInventory(t *testing.T, tag string) inventory {
 	t.Helper()
 	return inventory{
 		"links":     links(t),
 		"nftables":  tables(t),
 		"mounts":    mounts(t),
-		"cgroups":   cgroups(t, tag),
+		"cgroups":   taskCgroups(t, tag),
 		"listening": listening(t),
 		"processes": processes(t),
 	}
@@ -105,6 +107,23 @@ func cgroups(t *testing.T, tag string) []string {
 			t.Fatal(err)
 		}
 		all = append(all, found...)
+	}
+	return all
+}
+
+// taskCgroups lists the directories below those, one per task.
+func taskCgroups(t *testing.T, tag string) []string {
+	var all []string
+	for _, dir := range cgroups(t, tag) {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				all = append(all, filepath.Join(dir, e.Name()))
+			}
+		}
 	}
 	return all
 }

@@ -41,7 +41,7 @@ func (p *process) clients() clients { return p.clientsOf("us-east-1", "test", "t
 
 func (p *process) clientsOf(region, key, secret string) clients {
 	c := aws.Config{
-		Region: region, BaseEndpoint: new("http://" + p.api), RetryMaxAttempts: 1,
+		Region: region, BaseEndpoint: new("http://" + p.api),
 		Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
 	}
 	return clients{

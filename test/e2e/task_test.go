@@ -281,12 +281,12 @@ func (l *lab) checkDeaths(t *testing.T) {
 	hog := container("c", "--memory", "1024")
 	const exited, exitedText = types.TaskStopCodeEssentialContainerExited, "Essential container in task exited"
 	for name, c := range map[string]struct {
-		container  types.ContainerDefinition
-		do         func(*lab, string)
-		code       types.TaskStopCode
-		reason     string // a prefix
-		exit       int32  // -1 for none
-		container2 string
+		container types.ContainerDefinition
+		do        func(*lab, string)
+		code      types.TaskStopCode
+		reason    string // a prefix
+		exit      int32  // -1 for none
+		text      string
 	}{
 		"exit 3": {container("c", "--print", "bye", "--exit", "3"), nil, exited, exitedText, 3, ""},
 		"out of memory": {hog, nil, exited, exitedText, 137,
@@ -314,8 +314,8 @@ func (l *lab) checkDeaths(t *testing.T) {
 			if code := task.Containers[0].ExitCode; code != nil {
 				exit = *code
 			}
-			if got := deref(task.Containers[0].Reason); exit != c.exit || !strings.HasPrefix(got, c.container2) {
-				t.Errorf("the container ended with %d %q, want %d %q", exit, got, c.exit, c.container2)
+			if got := deref(task.Containers[0].Reason); exit != c.exit || !strings.HasPrefix(got, c.text) {
+				t.Errorf("the container ended with %d %q, want %d %q", exit, got, c.exit, c.text)
 			}
 		})
 	}

@@ -96,17 +96,24 @@ func (s *site) checkCertificate(t *testing.T) {
 	if imported == nil {
 		t.Fatal("cert.pem is no PEM file")
 	}
-	for proto, http2 := range map[string]bool{"http/1.1": false, "h2": true} {
-		resp, err := s.client(t, http2, true).Get("https://www.twtech.test/")
+	address, err := s.resolve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, offer := range [][]string{{"http/1.1"}, {"h2", "http/1.1"}} {
+		conn, err := tls.Dial("tcp", net.JoinHostPort(address, "443"), &tls.Config{
+			RootCAs: s.roots, ServerName: "www.twtech.test", NextProtos: offer,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp.Body.Close()
-		if got := resp.TLS.PeerCertificates[0]; string(got.Raw) != string(imported.Bytes) {
+		conn.Close()
+		state := conn.ConnectionState()
+		if got := state.PeerCertificates[0]; string(got.Raw) != string(imported.Bytes) {
 			t.Errorf("served is the certificate of %v, number %v", got.DNSNames, got.SerialNumber)
 		}
-		if got := resp.TLS.NegotiatedProtocol; got != proto {
-			t.Errorf("ALPN chose %q, want %q", got, proto)
+		if state.NegotiatedProtocol != offer[0] {
+			t.Errorf("of %v ALPN chooses %q", offer, state.NegotiatedProtocol)
 		}
 	}
 }
@@ -165,19 +172,23 @@ func visit(t *testing.T, dir, dnsName string) *site {
 	return &site{dnsName: dnsName, dir: dir, roots: roots}
 }
 
-// client connects every host to the load balancer, whose name it resolves by Fairlead's DNS. fresh
-// makes a connection per request.
-func (s *site) client(t *testing.T, http2, fresh bool) *http.Client {
+// resolve asks Fairlead's DNS for the load balancer's address.
+func (s *site) resolve(ctx context.Context) (string, error) {
 	dns := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:4553")
 	}}
-	return s.clientTo(t, http2, fresh, func(ctx context.Context) (string, error) {
-		ips, err := dns.LookupNetIP(ctx, "ip4", s.dnsName+".")
-		if err != nil {
-			return "", err
-		}
-		return ips[0].String(), nil
-	})
+	ips, err := dns.LookupNetIP(ctx, "ip4", s.dnsName+".")
+	if err != nil {
+		return "", err
+	}
+	return ips[0].String(), nil
+}
+
+// client connects every host to the load balancer's own address. fresh makes a connection per
+// request.
+func (s *site) client(t *testing.T, http2, fresh bool) *http.Client {
+	t.Helper()
+	return s.clientTo(t, http2, fresh, s.resolve)
 }
 
 // clientTo connects every host to the address that resolve returns. It follows no redirects.
