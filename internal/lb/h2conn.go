@@ -30,7 +30,8 @@ type h2conn struct {
 	streams map[uint32]*h2stream
 	lastID  uint32
 	served  int  // requests so far
-	leaving bool // GOAWAY was sent
+	warned  bool // the first GOAWAY was sent: the client is to open no more streams
+	leaving bool // the last GOAWAY was sent: streams that are opened now are refused
 	nuis    nuisanceBucket
 }
 
@@ -196,7 +197,14 @@ func (c *h2conn) onReset(id uint32, _ http2.Code) *http2.Error {
 	return c.nuisance()
 }
 
-func (c *h2conn) onGoAway(uint32) { c.leave() }
+func (c *h2conn) onGoAway(uint32) { c.leaveNow() }
+
+// onPong implements h2role: the client has read the first GOAWAY, so what it sent before is here.
+func (c *h2conn) onPong() {
+	if c.warned {
+		c.leaveNow()
+	}
+}
 
 // resetStream ends a stream with an error.
 func (c *h2conn) resetStream(id uint32, code http2.Code) {
@@ -221,8 +229,27 @@ func (c *h2conn) fail(err *http2.Error) {
 	c.endSoftly()
 }
 
-// leave asks the client to open another connection for further requests; those in flight go on.
+// anyStream as the last stream of a GOAWAY refuses none.
+const anyStream = 1<<31 - 1
+
+// leave asks the client to open another connection for further requests; those in flight go on, and
+// so do those that are on their way: only when the client has answered a PING that follows the
+// GOAWAY are streams refused (RFC 9113, 6.8).
 func (c *h2conn) leave() {
+	if c.warned || c.leaving {
+		return
+	}
+	c.warned = true
+	c.out = http2.AppendGoAway(c.buffer(), anyStream, http2.NoError, "")
+	c.out = http2.AppendHeader(c.buffer(), http2.Ping, 0, 0, 8)
+	c.out = append(c.out, "farewell"...)
+	if len(c.streams) == 0 {
+		c.loop.wheel.Set(&c.timer, c.loop.now+lingerTime)
+	}
+}
+
+// leaveNow refuses further streams and closes the connection once nothing is in flight.
+func (c *h2conn) leaveNow() {
 	if !c.leaving {
 		c.leaving = true
 		c.out = http2.AppendGoAway(c.buffer(), c.lastID, http2.NoError, "")
@@ -248,7 +275,11 @@ func (c *h2conn) endSoftly() {
 // Expired implements poll.Expirer: nothing has happened for the idle timeout. Streams have their
 // own timers.
 func (c *h2conn) Expired() {
-	if len(c.streams) == 0 && !c.closed {
+	switch {
+	case len(c.streams) > 0 || c.closed:
+	case c.warned: // and it did not answer
+		c.leaveNow()
+	default:
 		c.leave()
 	}
 }

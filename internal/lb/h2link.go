@@ -55,6 +55,7 @@ type h2role interface {
 	onData(f *http2.Frame, data []byte) *http2.Error
 	onReset(id uint32, code http2.Code) *http2.Error
 	onGoAway(last uint32)
+	onPong() // an answer to a PING of ours
 	// nuisance counts a frame that brings nobody forward.
 	nuisance() *http2.Error
 	// resetStream ends a stream with an error, fail the connection.
@@ -262,6 +263,7 @@ func (c *h2link) pingFrame(f *http2.Frame) *http2.Error {
 	case len(f.Payload) != 8:
 		return errFrameLen
 	case f.Has(http2.Ack):
+		c.role.onPong()
 		return nil
 	}
 	c.out = http2.AppendHeader(c.buffer(), http2.Ping, http2.Ack, 0, 8)

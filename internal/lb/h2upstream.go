@@ -196,6 +196,8 @@ func (u *h2up) onReset(id uint32, code http2.Code) *http2.Error {
 	return nil
 }
 
+func (u *h2up) onPong() {} // we send none
+
 func (u *h2up) onGoAway(last uint32) {
 	u.leave()
 	for id, st := range u.streams {
