@@ -72,8 +72,6 @@ func checkTargetGroup(in *api.CreateTargetGroupInput) error {
 		return invalid("A VPC ID must be specified")
 	case !slices.Contains([]string{"HTTP1", "HTTP2", "GRPC"}, version): // our own text
 		return invalid("Protocol version '%s' must be one of 'GRPC, HTTP1, HTTP2'", version)
-	case version != "HTTP1": // the data plane speaks HTTP/1.1 with targets; all else is prepared
-		return elb.NotServed("Protocol version '" + version + "'")
 	case in.IpAddressType == api.TargetGroupIpAddressTypeEnumIpv6:
 		return elb.NotServed("IP address type 'ipv6'")
 	case in.TargetControlPort != nil:
