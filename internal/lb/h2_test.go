@@ -270,6 +270,28 @@ func TestH2FlowControl(t *testing.T) {
 	}
 }
 
+// TestH2LeavesInTwoSteps sends a request after the first GOAWAY, as one that was on its way when it
+// came: it is answered. Only after the PING is answered are streams refused.
+func TestH2LeavesInTwoSteps(t *testing.T) {
+	addr := startTarget(t, func(http.ResponseWriter, *http.Request) {})
+	f := serve(t, groupOf("g", addr), secure(certFor(t, "c", false, "a.example")),
+		func(l *Listener) { l.Attributes.IdleTimeout = time.Second })
+	h := f.h2()
+	first := h.await(http2.FrameGoAway).(*http2.GoAwayFrame)
+	if first.LastStreamID != 1<<31-1 || first.ErrCode != http2.ErrCodeNo {
+		t.Errorf("the first GOAWAY is %v", first)
+	}
+	ping := h.await(http2.FramePing).(*http2.PingFrame)
+	h.request(1, true, simple...)
+	if head := h.await(http2.FrameHeaders); head.Header().StreamID != 1 {
+		t.Errorf("answered is %v", head)
+	}
+	h.WritePing(true, ping.Data)
+	if last := h.await(http2.FrameGoAway).(*http2.GoAwayFrame); last.LastStreamID != 1 {
+		t.Errorf("the last GOAWAY is %v", last)
+	}
+}
+
 func TestH2Expired(t *testing.T) {
 	f := serve(t, groupOf("g"), secure(certFor(t, "c", false, "a.example")),
 		func(l *Listener) { l.Attributes.IdleTimeout = time.Second })

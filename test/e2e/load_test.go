@@ -69,9 +69,22 @@ func (l *load) run(ctx context.Context, kind string, client *http.Client) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			out.Go(func() { l.note(kind, send(client, n)) })
+			out.Go(func() { l.note(kind, sendBy(client, n)) })
 		}
 	}
+}
+
+// sendBy makes the n-th request of a kind, over a connection that nobody else uses where connections
+// are not kept: Go's own HTTP/2 client would put several requests on one that it is about to close.
+func sendBy(client *http.Client, n int) error {
+	shared := client.Transport.(*http.Transport)
+	if !shared.DisableKeepAlives {
+		return send(client, n)
+	}
+	own := shared.Clone()
+	own.DisableKeepAlives = false
+	defer own.CloseIdleConnections()
+	return send(&http.Client{Transport: own, Timeout: client.Timeout}, n)
 }
 
 // send makes the n-th request of a kind.
