@@ -2,6 +2,7 @@ package lb
 
 import (
 	"fmt"
+	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
@@ -39,7 +40,6 @@ type loop struct {
 
 	live      *live // the table for requests that begin now
 	acceptors map[bindKey]*acceptor
-	socks     map[*sock]struct{}
 	flights   []*exchange // in any order
 
 	rbuf     []byte   // what is read, by whatever connection is being read
@@ -76,8 +76,8 @@ func newLoop(e *Engine, id int) (*loop, error) {
 	return &loop{
 		id: id, eng: e, log: e.log, poll: p, start: e.start, live: emptyLive(),
 		random: rand.NewChaCha8(seed), rbuf: make([]byte, readSize+maxKept),
-		acceptors: map[bindKey]*acceptor{}, socks: map[*sock]struct{}{},
-		counters: newLoopCounters(),
+		acceptors: map[bindKey]*acceptor{},
+		counters:  newLoopCounters(),
 	}, nil
 }
 
@@ -165,6 +165,17 @@ func (l *loop) guard(s *sock) {
 	s.owner.onEvent()
 }
 
+// socks returns all connections of the loop.
+func (l *loop) socks() iter.Seq[*sock] {
+	return func(yield func(*sock) bool) {
+		for h := range l.poll.Handlers() {
+			if s, ok := h.(*sock); ok && !yield(s) {
+				return
+			}
+		}
+	}
+}
+
 func (l *loop) getBuf() []byte {
 	if n := len(l.bufs); n > 0 {
 		b := l.bufs[n-1]
@@ -206,7 +217,7 @@ func (l *loop) closeAll() {
 	}
 	l.settle()
 	l.flushLazy()
-	for s := range l.socks {
+	for s := range l.socks() {
 		s.close()
 	}
 	for _, a := range l.acceptors {

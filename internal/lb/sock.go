@@ -67,7 +67,6 @@ func (l *loop) newSock(fd int, owner sockOwner) (*sock, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	l.socks[s] = struct{}{}
 	return s, nil
 }
 
@@ -314,7 +313,6 @@ func (s *sock) close() {
 	if s.tls != nil {
 		s.tls.close(s)
 	}
-	delete(s.loop.socks, s)
 }
 
 // reset closes the socket with a RST instead of a FIN: the peer must not take what it has got for

@@ -127,7 +127,7 @@ func (l *loop) apply(lv *live, removed map[*target]bool) {
 		}
 	}
 	l.closeIdle(func(c *connInfo) bool { return c.acc.front == nil })
-	for s := range l.socks {
+	for s := range l.socks() {
 		switch u := s.owner.(type) {
 		case *upConn:
 			if u.pooled && u.tgt.gone.Load() {
@@ -142,7 +142,7 @@ func (l *loop) apply(lv *live, removed map[*target]bool) {
 // closeIdle closes the connections that wait for a request and fit; clients of HTTP/2 are asked to
 // leave.
 func (l *loop) closeIdle(fits func(*connInfo) bool) {
-	for s := range l.socks {
+	for s := range l.socks() {
 		switch c := s.owner.(type) {
 		case *client:
 			if c.ex == nil && len(c.kept) == 0 && fits(&c.info) {

@@ -9,6 +9,7 @@ package poll
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"syscall"
 	"time"
@@ -127,6 +128,18 @@ func (p *Poller) Remove(t Token) {
 
 // Replace gives the registration to another handler.
 func (p *Poller) Replace(t Token, h Handler) { p.slots[t.slot].handler = h }
+
+// Handlers returns all registered handlers. Handlers may be removed during the iteration; those
+// added during it may be missed.
+func (p *Poller) Handlers() iter.Seq[Handler] {
+	return func(yield func(Handler) bool) {
+		for i := 0; i < len(p.slots); i++ {
+			if h := p.slots[i].handler; h != nil && !yield(h) {
+				return
+			}
+		}
+	}
+}
 
 // Post has f called by the next Wait. It may be called from any goroutine.
 func (p *Poller) Post(f func()) {
