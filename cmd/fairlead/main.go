@@ -45,7 +45,7 @@ func rootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		serveCommand(), envCommand(), statusCommand(), imageCommand(), certCommand(),
-		destroyCommand(), versionCommand(), containerdCommand(),
+		lbCommand(), destroyCommand(), versionCommand(), containerdCommand(),
 	)
 	return root
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -88,6 +89,9 @@ func serve(ctx context.Context, o options) error {
 		return errors.New("network namespaces and containers need root; try: sudo fairlead serve")
 	}
 	debug.SetGCPercent(gcPercent)
+	// Each event loop of the data plane occupies a processor of Go's scheduler even while it waits;
+	// everything else needs some too.
+	runtime.GOMAXPROCS(2 * runtime.NumCPU())
 	i, err := startInstance(ctx, cfg)
 	if err != nil {
 		return err

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"fairlead/internal/lb/lbfile"
+)
+
+// TestExampleOfLB holds the example in the help text to the format.
+func TestExampleOfLB(t *testing.T) {
+	from, to := strings.IndexByte(lbHelp, '{'), strings.LastIndexByte(lbHelp, '}')
+	if _, err := lbfile.Parse([]byte(lbHelp[from : to+1])); err != nil {
+		t.Errorf("the example in `fairlead lb --help` is refused: %v", err)
+	}
+}
+
+// TestEveryCommandTeaches holds every command and flag to an explanation.
+func TestEveryCommandTeaches(t *testing.T) {
+	var visit func(*cobra.Command)
+	visit = func(c *cobra.Command) {
+		if c.Short == "" {
+			t.Errorf("%s has no short help", c.CommandPath())
+		}
+		for _, sub := range c.Commands() {
+			visit(sub)
+		}
+	}
+	visit(rootCommand())
+}
+
+func TestCheckListen(t *testing.T) {
+	tests := []struct {
+		address string
+		keys    bool
+		ok      bool
+	}{
+		{"127.0.0.1:4566", false, true},
+		{"localhost:4566", false, true},
+		{"[::1]:4566", false, true},
+		{"0.0.0.0:4566", false, false},
+		{":4566", false, false},
+		{"10.1.2.3:4566", false, false},
+		{"10.1.2.3:4566", true, true},
+		{"127.0.0.1", true, false},
+	}
+	for _, tt := range tests {
+		if err := checkListen(tt.address, tt.keys); (err == nil) != tt.ok {
+			t.Errorf("checkListen(%q, keys %v) = %v, want ok %v", tt.address, tt.keys, err, tt.ok)
+		}
+	}
+}
+
+func TestParseKeys(t *testing.T) {
+	keys, err := parseKeys([]string{"AKID:secret", "OTHER:s:210987654321"})
+	if err != nil || keys["AKID"].Secret != "secret" || keys["OTHER"].Account != "210987654321" {
+		t.Errorf("parsed to %v, %v", keys, err)
+	}
+	for _, bad := range []string{"", "AKID", "AKID:", ":secret", "A:b:12", "A:b:210987654321:x"} {
+		if _, err := parseKeys([]string{bad}); err == nil {
+			t.Errorf("%q was accepted", bad)
+		} else if bad != "" && strings.Contains(err.Error(), "secret") {
+			t.Errorf("the error shows the secret: %v", err)
+		}
+	}
+}
+
+func TestQuote(t *testing.T) {
+	if got := quote("it's"); got != `'it'\''s'` {
+		t.Errorf("quoted to %s", got)
+	}
+}
