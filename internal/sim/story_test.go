@@ -164,6 +164,22 @@ func TestBreakerWithoutRollbackLeavesTheOldTasks(t *testing.T) {
 	}
 }
 
+// TestHealthyTaskEndsTheFailures: only failures in a row count.
+func TestHealthyTaskEndsTheFailures(t *testing.T) {
+	w := New(1, 2, 100, 200, Sound)
+	w.Run(6*time.Second, func() bool { return false })
+	w.Tasks[0].Exit()
+	w.Run(2*time.Second, func() bool { return false })
+	if n := w.Primary().FailedTasks; n != 1 {
+		t.Fatalf("%d failed tasks after a crash", n)
+	}
+	w.Run(8*time.Second, func() bool { return false })
+	p := w.Primary()
+	if w.Serving() != 1 || p.FailedTasks != 0 || p.RolloutState != ecs.DeploymentRolloutStateINPROGRESS {
+		t.Errorf("%d in service, %d failed, %s", w.Serving(), p.FailedTasks, p.RolloutState)
+	}
+}
+
 func TestFirstDeploymentCannotRollBack(t *testing.T) {
 	w := New(1, 2, 100, 200, Image{FailStart: true, Start: time.Second})
 	w.Breaker(true)

@@ -16,9 +16,6 @@ import (
 func fillDefinition(def *ecs.TaskDefinition) {
 	if def.NetworkMode == "" {
 		def.NetworkMode = ecs.NetworkModeBridge
-		if slices.Contains(def.RequiresCompatibilities, ecs.CompatibilityFARGATE) {
-			def.NetworkMode = ecs.NetworkModeAwsvpc
-		}
 	}
 	for i := range def.ContainerDefinitions {
 		c := &def.ContainerDefinitions[i]

@@ -87,6 +87,7 @@ func TestDefinitionRefusals(t *testing.T) {
 		"name":      {`"name":"app",`, ``, "ClientException", "Container.name should not be null or empty."},
 		"image":     {`"image":"nginx",`, ``, "ClientException", "Container.image should not be null or empty."},
 		"mode":      {`"awsvpc"`, `"bridge"`, "ClientException", "Fargate only supports network mode ‘awsvpc’."},
+		"no mode":   {`"networkMode":"awsvpc",`, ``, "ClientException", "Fargate only supports network mode ‘awsvpc’."},
 		"cpu":       {`"cpu":"256",`, ``, "ClientException", "Fargate requires that 'cpu' be defined at the task level."},
 		"memory":    {`"memory":"512",`, ``, "ClientException", "Fargate requires that 'memory' be defined at the task level."},
 		"pair":      {`"512"`, `"4096"`, "ClientException", "No Fargate configuration exists for given values."},
