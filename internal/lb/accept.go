@@ -30,27 +30,41 @@ type acceptor struct {
 	addr  netip.AddrPort // as bound
 	bind  Bind
 	front *front // nil once the address is gone from the table
-	base  *tls.Config
 }
 
 func (l *loop) newAcceptor(fd int, addr netip.AddrPort, f *front) (*acceptor, error) {
 	a := &acceptor{loop: l, fd: fd, addr: addr, bind: f.bind, front: f}
-	a.base = &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
-		if a.front == nil {
-			return nil, errors.New("listener is gone")
-		}
-		ln := a.front.listener([]byte(h.ServerName))
-		if ln == nil || ln.tls == nil {
-			return nil, fmt.Errorf("no listener for name %q", h.ServerName)
-		}
-		return ln.tls.config, nil
-	}}
 	var err error
 	if a.token, err = l.poll.AddListener(fd, a); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
 	return a, nil
+}
+
+// serverTLS is the configuration that every TLS connection of a client begins with: it finds the
+// listener's own by name. All loops share it, and with it the keys of session tickets, which
+// thereby outlive tables.
+func serverTLS() *tls.Config {
+	return &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		t, ok := h.Conn.(*tlsTransport)
+		if !ok {
+			return nil, errors.New("not a connection of a loop")
+		}
+		ln := t.front().listener([]byte(h.ServerName))
+		if ln == nil || ln.tls == nil {
+			return nil, fmt.Errorf("no listener for name %q", h.ServerName)
+		}
+		return ln.tls.config, nil
+	}}
+}
+
+// front is what the address serves that a client has connected to.
+func (c *tlsTransport) front() *front {
+	if g, ok := c.sock.owner.(*greeter); ok && g.info.acc.front != nil {
+		return g.info.acc.front
+	}
+	return &front{}
 }
 
 // Ready implements poll.Handler.
@@ -182,7 +196,7 @@ func (l *loop) newGreeter(fd int, info connInfo) (*greeter, error) {
 	if g.sock, err = l.newSock(fd, g); err != nil {
 		return nil, err
 	}
-	g.startTLS(tls.Server, info.acc.base)
+	g.startTLS(tls.Server, l.eng.tls)
 	g.timer.H = g
 	l.wheel.Set(&g.timer, l.now+handshakeTimeout)
 	return g, nil

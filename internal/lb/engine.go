@@ -3,6 +3,7 @@ package lb
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -59,6 +60,7 @@ type Engine struct {
 	running    sync.WaitGroup
 	maxClients int // per loop
 	sealer     sealer
+	tls        *tls.Config
 	warn       warnings
 
 	batches        chan *recordBatch
@@ -88,6 +90,7 @@ func New(cfg Config) (*Engine, error) {
 		start: time.Now(), live: emptyLive(), targets: map[identity]*target{},
 		bindings: map[bindKey]*binding{}, watches: map[*target]*watch{},
 		watchers: map[chan struct{}]struct{}{}, batches: make(chan *recordBatch, recordQueue),
+		tls: serverTLS(),
 	}
 	if e.network == nil {
 		e.network = hostNetwork{}

@@ -131,6 +131,28 @@ func TestCertificateChoice(t *testing.T) {
 	}
 }
 
+// A session is resumed on whatever loop the next connection lands, and after a swap too.
+func TestSessionResumption(t *testing.T) {
+	f := serve(t, groupOf("g"), secure(certFor(t, "c", false, "a.example")))
+	cfg := &tls.Config{InsecureSkipVerify: true, ServerName: "a.example",
+		ClientSessionCache: tls.NewLRUClientSessionCache(10)}
+	for i := range 12 {
+		if i == 6 {
+			f.swap(f.spec)
+		}
+		c, err := tls.Dial("tcp", f.addr(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, hello)
+		c.Read(make([]byte, 1)) // the ticket comes before the response
+		if got := c.ConnectionState().DidResume; got != (i > 0) {
+			t.Errorf("connection %d: resumed = %v", i, got)
+		}
+		c.Close()
+	}
+}
+
 func TestTLSPolicyIsEnforced(t *testing.T) {
 	f := serve(t, groupOf("g"), secure(certFor(t, "c", false, "a.example")))
 	_, err := tls.Dial("tcp", f.addr(), &tls.Config{InsecureSkipVerify: true,
