@@ -1,0 +1,230 @@
+// Command bench measures Fairlead's data plane beside HAProxy and nginx on one machine.
+//
+// What counts is requests per CPU second of the proxy process, not requests per second: the proxies
+// run pinned to the first core, load generator (wrk, h2load) and target (nginx) to the second, and
+// the rivals take turns within every round, so that noise meets all of them. The result of a
+// workload is the median of the ratios of the rounds. The proxies append X-Forwarded-* headers and a
+// trace id; Fairlead also writes its access log (to /dev/null), counts, and checks health.
+//
+// Usage: go run ./bench [-rounds 8] [-seconds 2] [-only h1-64,...]
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// workload is one kind of load.
+type workload struct {
+	name string
+	args string // of the load generator; URL and duration are filled in
+	tls  bool
+	path string
+	// rules is how many path rules the proxies have before the one that matches; only Fairlead's
+	// own cost is compared then.
+	rules int
+}
+
+var workloads = []workload{
+	{name: "h1-64", args: "wrk -t1 -c64", path: "/"},
+	{name: "h1-1024", args: "wrk -t1 -c1024", path: "/"},
+	{name: "tls-64", args: "wrk -t1 -c64", tls: true, path: "/"},
+	{name: "h2-16x32", args: "h2load -t1 -c16 -m32", tls: true, path: "/"},
+	{name: "10k-64", args: "wrk -t1 -c64", path: "/10k"},
+	{name: "1m-16", args: "wrk -t1 -c16", path: "/1m"},
+	{name: "rules-100", args: "wrk -t1 -c64", path: "/r99/x", rules: 100},
+	{name: "rules-1000", args: "wrk -t1 -c64", path: "/r999/x", rules: 1000},
+}
+
+func main() {
+	rounds := flag.Int("rounds", 8, "rounds per workload")
+	seconds := flag.Int("seconds", 2, "seconds of load per rival and round")
+	only := flag.String("only", "", "workloads to run, with commas; empty runs all")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *rounds, *seconds, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, rounds, seconds int, only string) error {
+	dir, err := os.MkdirTemp("", "fairlead-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // nginx reads as another user
+		return err
+	}
+	lab, err := newLab(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer lab.close()
+	for _, w := range workloads {
+		if only != "" && !slices.Contains(strings.Split(only, ","), w.name) {
+			continue
+		}
+		if err := lab.measure(ctx, w, rounds, seconds); err != nil {
+			return fmt.Errorf("workload %s: %w", w.name, err)
+		}
+	}
+	return nil
+}
+
+// sample is what one rival did in one round.
+type sample struct {
+	micros float64 // CPU time per request
+	p99    string
+}
+
+// measure lets the rivals of a workload take turns.
+func (l *lab) measure(ctx context.Context, w workload, rounds, seconds int) error {
+	if err := l.startRivals(ctx, w); err != nil {
+		return err
+	}
+	defer l.stopRivals()
+	results := map[string][]sample{}
+	for range rounds {
+		for _, r := range l.rivals {
+			s, err := l.load(ctx, r, w, seconds)
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.name, err)
+			}
+			results[r.name] = append(results[r.name], s)
+		}
+	}
+	report(w, l.rivals, results)
+	return nil
+}
+
+var (
+	wrkRequests = regexp.MustCompile(`(\d+) requests in`)
+	h2Requests  = regexp.MustCompile(`(\d+) succeeded, (\d+) failed`)
+	wrkP99      = regexp.MustCompile(`99%\s+(\S+)`)
+)
+
+// load runs the load generator against a rival.
+func (l *lab) load(ctx context.Context, r *rival, w workload, seconds int) (sample, error) {
+	url := fmt.Sprintf("http://127.0.0.1:%d%s", r.port, w.path)
+	if w.tls {
+		url = fmt.Sprintf("https://127.0.0.1:%d%s", r.tlsPort, w.path)
+	}
+	args := strings.Fields("taskset -c 1 " + w.args)
+	if args[3] == "wrk" {
+		args = append(args, "--latency", "-d"+strconv.Itoa(seconds)+"s", url)
+	} else {
+		args = append(args, "-D"+strconv.Itoa(seconds), url)
+	}
+	before, err := cpuTime(r.cmd.Process.Pid)
+	if err != nil {
+		return sample{}, err
+	}
+	out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		return sample{}, fmt.Errorf("%s: %w\n%s", args[3], err, out)
+	}
+	after, err := cpuTime(r.cmd.Process.Pid)
+	if err != nil {
+		return sample{}, err
+	}
+	n, err := requests(out)
+	if err != nil {
+		return sample{}, err
+	}
+	s := sample{micros: float64((after - before).Microseconds()) / n, p99: "-"}
+	if m := wrkP99.FindSubmatch(out); m != nil {
+		s.p99 = string(m[1])
+	}
+	return s, nil
+}
+
+// requests reads the number of answered requests from the output of a load generator. Errors make
+// a round worthless.
+func requests(out []byte) (float64, error) {
+	m := wrkRequests.FindSubmatch(out)
+	failed := bytes.Contains(out, []byte("Non-2xx")) || bytes.Contains(out, []byte("Socket errors"))
+	if m == nil {
+		if m = h2Requests.FindSubmatch(out); m == nil {
+			return 0, fmt.Errorf("no result in %q", out)
+		}
+		failed = string(m[2]) != "0"
+	}
+	n, err := strconv.ParseFloat(string(m[1]), 64)
+	if err != nil || n == 0 || failed {
+		return 0, fmt.Errorf("requests failed:\n%s", out)
+	}
+	return n, nil
+}
+
+// tick is the unit of CPU times in /proc (USER_HZ).
+const tick = 10 * time.Millisecond
+
+// cpuTime is what a process and its children have used.
+func cpuTime(pid int) (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	f := strings.Fields(rest)
+	user, err1 := strconv.Atoi(f[11])
+	system, err2 := strconv.Atoi(f[12])
+	total := time.Duration(user+system) * tick
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, name := range lists {
+		list, err := os.ReadFile(name)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for child := range strings.FieldsSeq(string(list)) {
+			n, err := strconv.Atoi(child)
+			if err != nil {
+				continue
+			}
+			if t, err := cpuTime(n); err == nil {
+				total += t
+			}
+		}
+	}
+	return total, errors.Join(err1, err2)
+}
+
+func median(v []float64) float64 {
+	s := slices.Sorted(slices.Values(v))
+	if len(s)%2 == 1 {
+		return s[len(s)/2]
+	}
+	return (s[len(s)/2-1] + s[len(s)/2]) / 2
+}
+
+// report prints the medians, and the ratios of the first rival to the others.
+func report(w workload, rivals []*rival, results map[string][]sample) {
+	ours := results[rivals[0].name]
+	for _, r := range rivals {
+		var micros, ratios []float64
+		var p99 []string
+		for i, s := range results[r.name] {
+			micros = append(micros, s.micros)
+			ratios = append(ratios, s.micros/ours[i].micros)
+			p99 = append(p99, s.p99)
+		}
+		fmt.Printf("%-11s %-9s %8.1f µs/request  ratio %.2f [%.2f-%.2f]  p99 %s\n", w.name, r.name,
+			median(micros), median(ratios), slices.Min(ratios), slices.Max(ratios),
+			strings.Join(p99, " "))
+	}
+}
