@@ -77,13 +77,16 @@ func (t *Containers) States() []row.TaskContainer {
 // Health returns the task's health status.
 func (t *Containers) Health() string { return healthOf(t.all, t.states) }
 
-// Pull makes every image available.
+// Pull makes every image available. A *Failure will not go away.
 func (t *Containers) Pull(ctx context.Context) error {
 	if err := t.writeFiles(); err != nil {
 		return err
 	}
 	for i, c := range t.all {
 		image, err := t.node.cfg.Runtime.EnsureImage(ctx, aws.Val(c.Image), runtime.Pull{})
+		if f, ok := errors.AsType[*runtime.Failure](err); ok {
+			return t.fail(i, f.Error())
+		}
 		if err != nil {
 			return err
 		}

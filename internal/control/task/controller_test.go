@@ -286,6 +286,9 @@ func TestImageCannotBePulled(t *testing.T) {
 		len(task.StoppedReason) < 24 || task.StoppedReason[:24] != "CannotPullContainerError" {
 		t.Errorf("stopped as %s %q", task.StopCode, task.StoppedReason)
 	}
+	if got := task.Containers[0].Reason; got != task.StoppedReason {
+		t.Errorf("the container's reason is %q, want the task's, %q", got, task.StoppedReason)
+	}
 	w.nothingLeft()
 }
 
