@@ -28,6 +28,7 @@ func TestEtcd(t *testing.T) {
 	s.site.checkRouting(t)
 	tasks := f.taskIDs()
 	f.restart()
+	s.site.flows(t)
 	s.site.checkRouting(t)
 	f.steady(2, 1)
 	for id := range f.taskIDs() {

@@ -37,7 +37,7 @@ func (s *site) checkRouting(t *testing.T) {
 
 func (s *site) checkProtocol(t *testing.T, http2 bool, proto string) {
 	client := s.client(t, http2, false)
-	tasks := map[string]int{}
+	hosts := map[string]int{}
 	for range 20 {
 		e, resp, err := ask(client, "https://www.twtech.test/page")
 		if err != nil {
@@ -47,10 +47,10 @@ func (s *site) checkProtocol(t *testing.T, http2 bool, proto string) {
 			t.Fatalf("%s answers over %s, want web over %s", e.Message, resp.Proto, proto)
 		}
 		checkHeaders(t, e)
-		tasks[e.Task]++
+		hosts[e.Host]++
 	}
-	if len(tasks) != 2 {
-		t.Errorf("20 requests were answered by %v, want two tasks", tasks)
+	if len(hosts) != 2 {
+		t.Errorf("20 requests were answered by %v, want two tasks", hosts)
 	}
 	for _, url := range []string{"https://www.twtech.test/api/x", "https://admin.twtech.test/"} {
 		if e, _, err := ask(client, url); err != nil || e.Message != "api" {
@@ -84,6 +84,17 @@ func checkRedirect(t *testing.T, client *http.Client) {
 	if resp.StatusCode != http.StatusMovedPermanently || location != "https://www.twtech.test:443/a?b=c" {
 		t.Errorf("port 80 answers %s to %q", resp.Status, location)
 	}
+}
+
+// flows waits until requests are answered again after a restart, which opens its listeners a moment
+// after the API.
+func (s *site) flows(t *testing.T) {
+	t.Helper()
+	client := s.client(t, false, true)
+	eventually(t, "traffic flows again", func() error {
+		_, _, err := ask(client, "https://www.twtech.test/")
+		return err
+	})
 }
 
 // checkCertificate compares what is served with what was imported.
@@ -223,7 +234,8 @@ func (s *site) clientTo(
 
 // echo is what fairlead/hello says of a request.
 type echo struct {
-	Task    string      `json:"task"`    // that answers
+	Task    string      `json:"task"`    // that answers; empty if its start found no metadata endpoint
+	Host    string      `json:"host"`    // name of the container
 	Message string      `json:"message"` // environment variable MESSAGE
 	Version string      `json:"version"` // tag of the image
 	Headers http.Header `json:"headers"`
