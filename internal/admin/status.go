@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"fairlead/internal/aws"
+	"fairlead/internal/elb"
 	"fairlead/internal/row"
 	"fairlead/internal/state"
 )
@@ -21,13 +22,18 @@ type Status struct {
 
 // ServiceStatus is one service.
 type ServiceStatus struct {
-	Scope   row.Scope    `json:"scope"`
-	Cluster string       `json:"cluster"`
-	Name    string       `json:"name"`
-	Status  string       `json:"status"`
-	Desired int          `json:"desired"`
-	Running int          `json:"running"`
-	Pending int          `json:"pending"`
+	Scope   row.Scope `json:"scope"`
+	Cluster string    `json:"cluster"`
+	Name    string    `json:"name"`
+	Status  string    `json:"status"`
+	Desired int       `json:"desired"`
+	Running int       `json:"running"`
+	Pending int       `json:"pending"`
+	// Healthy tasks run and have no target that is not healthy; Draining ones are being stopped.
+	Healthy  int `json:"healthy"`
+	Draining int `json:"draining"`
+	// New counts the healthy tasks of the PRIMARY deployment, of which Desired are to be.
+	New     int          `json:"new"`
 	Rollout string       `json:"rollout,omitempty"` // of the PRIMARY deployment
 	Tasks   []TaskStatus `json:"tasks"`
 }
@@ -83,24 +89,45 @@ func serviceStatus(r state.Reader, s row.Service) ServiceStatus {
 		Scope: s.Scope, Cluster: lastPart(s.Cluster), Name: s.Name, Status: s.Status,
 		Desired: s.DesiredCount, Tasks: []TaskStatus{},
 	}
+	primary := ""
 	for d := range row.Deployments.Scan(r, s.ARN+"|") {
 		if d.Status == row.DeploymentPrimary {
-			out.Rollout = string(d.RolloutState)
+			primary, out.Rollout = d.ID, string(d.RolloutState)
 		}
 	}
 	for task := range row.Tasks.By(r, "service", s.ARN) {
-		switch task.LastStatus {
-		case row.TaskStopped:
+		if task.LastStatus == row.TaskStopped {
 			continue
-		case row.TaskRunning:
-			out.Running++
-		case row.TaskProvisioning, row.TaskPending, row.TaskActivating:
-			out.Pending++
 		}
-		out.Tasks = append(out.Tasks, taskStatus(r, task))
+		t := taskStatus(r, task)
+		out.Tasks = append(out.Tasks, t)
+		out.count(t, task.Deployment == primary)
 	}
 	slices.SortFunc(out.Tasks, func(a, b TaskStatus) int { return cmp.Compare(a.ID, b.ID) })
 	return out
+}
+
+// count adds a task to the numbers of its service; primary tells whether it is of the newest
+// deployment.
+func (s *ServiceStatus) count(t TaskStatus, primary bool) {
+	switch t.Status {
+	case row.TaskRunning:
+		s.Running++
+	case row.TaskProvisioning, row.TaskPending, row.TaskActivating:
+		s.Pending++
+	default:
+		s.Draining++
+	}
+	if t.Status != row.TaskRunning || t.Health == "UNHEALTHY" {
+		return
+	}
+	if slices.ContainsFunc(t.Targets, func(t TargetStatus) bool { return t.State != "healthy" }) {
+		return
+	}
+	s.Healthy++
+	if primary {
+		s.New++
+	}
 }
 
 func taskStatus(r state.Reader, t row.Task) TaskStatus {
@@ -126,13 +153,8 @@ func targetStatus(r state.Reader, t row.Target) TargetStatus {
 	if !ok {
 		return out
 	}
-	out.State = "initial"
-	if h, ok := row.TargetHealths.Get(r, t.Key()); ok {
-		out.State, out.Reason = h.State, h.Reason
-	}
-	if target.DrainingSince != nil {
-		out.State = "draining"
-	}
+	h := elb.HealthOf(r, target)
+	out.State, out.Reason = h.State, h.Reason
 	return out
 }
 

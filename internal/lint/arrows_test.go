@@ -21,7 +21,7 @@ var arrows = map[string][]string{
 	"cmd/fairlead":              {"internal"},
 	"cmd/genapi":                {},
 	"cmd/hello":                 {},
-	"internal/admin":            {"internal/aws", "internal/row", "internal/state", "internal/runtime"},
+	"internal/admin":            {"internal/aws", "internal/elb", "internal/row", "internal/state", "internal/runtime"},
 	"internal/api":              {"internal/aws"},
 	"internal/aws":              {},
 	"internal/ca":               {},
