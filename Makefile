@@ -9,7 +9,7 @@ SUDO      := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # What the machine must have, as Debian packages: runc runs the containers; the rest is for the
 # tests that compare and for the benchmarks. Everything else is in the binary.
-RUN_PACKAGES   := runc
+RUN_PACKAGES   := runc curl
 TEST_PACKAGES  := runc curl
 BENCH_PACKAGES := runc curl haproxy nginx-light wrk nghttp2-client
 
@@ -48,6 +48,22 @@ bench-deps:
 run: run-deps build ## Start Fairlead, apply examples/ecs-fargate-alb, send requests; Ctrl-C ends it
 	$(SUDO) env "PATH=$$PATH" FAIRLEAD_TF_PLUGIN_DIR=$(TF_PLUGIN_DIR) \
 	  go run ./examples/ecs-fargate-alb/demo --fairlead $(BIN)
+
+# The background instance of up and down.
+PID := .build/fairlead.pid
+LOG := .build/fairlead.log
+
+.PHONY: up
+up: run-deps build ## Start an ephemeral Fairlead in the background and wait until it is ready
+	@mkdir -p .build
+	@$(SUDO) sh -c 'nohup $(BIN) serve --ephemeral > $(LOG) 2>&1 & echo $$! > $(PID)'
+	@for i in $$(seq 100); do curl -sf http://127.0.0.1:4566/_fairlead/health && echo && exit 0; \
+	  $(SUDO) kill -0 $$(cat $(PID)) 2>/dev/null || break; sleep 0.1; done; cat $(LOG); exit 1
+
+.PHONY: down
+down: ## End the Fairlead that up started, and remove everything it made
+	@$(SUDO) kill $$(cat $(PID)) && while $(SUDO) kill -0 $$(cat $(PID)) 2>/dev/null; do sleep 0.1; done
+	@rm -f $(PID)
 
 # Where the Terraform AWS provider lies, so that the tests need no network: the first plugin
 # directory on this machine that has one. It holds HOST/NAMESPACE/NAME/VERSION/PLATFORM/BINARY.
