@@ -71,9 +71,11 @@ func (p *planner) drop() {
 }
 
 // concludeSteady tells when the service reaches its steady state, and again while it stays there.
+// Tasks that drain do not keep it from that.
 func (p *planner) concludeSteady() {
 	m := &p.plan.Memory
-	steady := p.primary.RolloutState == ecs.DeploymentRolloutStateCOMPLETED && p.settled() && p.alone()
+	steady := p.primary.RolloutState == ecs.DeploymentRolloutStateCOMPLETED && p.settled() && p.alone() &&
+		count(p.primary.tasks, isLeaving) == 0
 	reached := steady && !m.Steady
 	if steady != m.Steady {
 		m.Steady = steady

@@ -113,6 +113,11 @@ func isOpen(t *task) bool    { return t.open }
 func isHealthy(t *task) bool { return t.kept && t.health == Healthy }
 func isBad(t *task) bool     { return t.kept && t.health == Unhealthy }
 
+// isLeaving tells whether a task is to stop and still has to be deregistered from its target groups.
+func isLeaving(t *task) bool {
+	return t.open && !t.kept && t.Notes.Registered && !t.Notes.Draining
+}
+
 // occupies tells whether a task counts against the upper bound: all that are not STOPPED do, but for
 // those whose containers are gone.
 func occupies(t *task) bool { return t.open && !endedItself(t.Task.Task) }

@@ -83,6 +83,8 @@ func TestUnhealthyStory(t *testing.T) {
 		"(service s) (task t2) (port 80) is unhealthy in (target-group group) due to " +
 			"(reason Health checks failed with these codes: [503])",
 		"(service s) has stopped 1 running tasks: (task t2).",
+		"(service s) deregistered 1 targets in (target-group group)",
+		"(service s, taskSet ecs-svc/1001) has begun draining connections on 1 tasks.",
 		"(service s) has reached a steady state.",
 	})
 	stopped := w.Tasks[0]
@@ -336,6 +338,8 @@ func TestZonesAreEvenedOut(t *testing.T) {
 		"(service s) registered 1 targets in (target-group group)",
 		"s has stopped 1 running tasks in b due to AZ rebalancing: t2.",
 		"service (s) is AZ balanced with 1 tasks in a, and 2 in b.",
+		"(service s) deregistered 1 targets in (target-group group)",
+		"(service s, taskSet ecs-svc/1001) has begun draining connections on 1 tasks.",
 		"(service s) has reached a steady state.",
 	})
 }
