@@ -135,6 +135,7 @@ func (s *stack) toldReplacement(sick string, before map[string]bool) {
 		`has stopped 1 running tasks: \(task ` + sick + `\)\.`,
 		`deregistered 1 targets in ` + group,
 		`has begun draining connections on 1 tasks\.`,
+		`has reached a steady state\.`,
 	}
 	eventually(s.t, "the events tell the replacement", func() error { return s.told(webService, want...) })
 	started := `has started 1 tasks: \(task ` + fresh + `\)\.`
