@@ -64,6 +64,7 @@ type Engine struct {
 	warn       warnings
 
 	batches        chan *recordBatch
+	spareBatches   chan *recordBatch
 	logging        sync.WaitGroup
 	droppedRecords atomic.Uint64
 
@@ -90,7 +91,7 @@ func New(cfg Config) (*Engine, error) {
 		start: time.Now(), live: emptyLive(), targets: map[identity]*target{},
 		bindings: map[bindKey]*binding{}, watches: map[*target]*watch{},
 		watchers: map[chan struct{}]struct{}{}, batches: make(chan *recordBatch, recordQueue),
-		tls: serverTLS(),
+		tls: serverTLS(), spareBatches: make(chan *recordBatch, 4),
 	}
 	if e.network == nil {
 		e.network = hostNetwork{}
@@ -128,11 +129,22 @@ func clientLimit() int {
 func (e *Engine) passRecords() {
 	for b := range e.batches {
 		e.accessLog(b.records)
+		b.records = b.records[:0]
+		select {
+		case e.spareBatches <- b:
+		default:
+		}
 	}
 }
 
+// newBatch takes a batch that was passed on before, if there is one.
 func (e *Engine) newBatch() *recordBatch {
-	return &recordBatch{records: make([]AccessRecord, 0, recordsPerBatch)}
+	select {
+	case b := <-e.spareBatches:
+		return b
+	default:
+		return &recordBatch{records: make([]AccessRecord, 0, recordsPerBatch)}
+	}
 }
 
 // onLoops runs f on every loop and waits for all of them.

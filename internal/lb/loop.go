@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fairlead/internal/lb/http1"
+	"fairlead/internal/lb/match"
 	"fairlead/internal/lb/poll"
 )
 
@@ -42,18 +43,20 @@ type loop struct {
 	acceptors map[bindKey]*acceptor
 	flights   []*exchange // in any order
 
-	rbuf     []byte   // what is read, by whatever connection is being read
-	bufs     [][]byte // output buffers without a connection
-	dirty    []*sock  // to flush after the current event
-	lazy     []*sock  // to flush after the current batch of events
-	requeued []*sock  // to look at again after the current event
-	ended    []*exchange
-	spare    []*exchange
+	rbuf      []byte   // what is read, by whatever connection is being read
+	bufs      [][]byte // output buffers without a connection
+	dirty     []*sock  // to flush after the current event
+	lazy      []*sock  // to flush after the current batch of events
+	lazySpare []*sock  // memory for lazy
+	requeued  []*sock  // to look at again after the current event
+	ended     []*exchange
+	spare     []*exchange
 
 	// Scratch space of parsers, valid during one event.
 	req   http1.Request
 	resp  http1.Response
 	upReq http1.Request // a request head that we have written ourselves
+	view  match.View
 
 	records  *recordBatch
 	counters *loopCounters
@@ -102,12 +105,13 @@ func (l *loop) run() {
 func (l *loop) flushLazy() {
 	for len(l.lazy) > 0 {
 		batch := l.lazy
-		l.lazy = nil
+		l.lazy = l.lazySpare[:0]
 		for _, s := range batch {
 			if !s.closed {
 				s.flush()
 			}
 		}
+		l.lazySpare = batch
 		l.settle()
 	}
 }

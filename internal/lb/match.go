@@ -127,9 +127,10 @@ func (ex *exchange) match(r *http1.Request) {
 	if len(ex.ln.actions) == 0 {
 		return
 	}
-	view := match.View{Method: ex.method, Host: ex.host, Path: ex.path, Query: ex.query,
+	view := &ex.loop.view
+	*view = match.View{Method: ex.method, Host: ex.host, Path: ex.path, Query: ex.query,
 		Fields: r.Fields, Source: ex.conn.remote.Addr()}
-	i, evaluated := ex.ln.rules.Match(&view)
+	i, evaluated := ex.ln.rules.Match(view)
 	ex.stats.RuleEvaluations += uint64(evaluated)
 	if i >= 0 {
 		ex.act = ex.ln.actions[i]

@@ -23,7 +23,7 @@ const (
 	drainTime = 30 * time.Second
 	// gcPercent keeps the heap close to what is in use: requests allocate next to nothing, so that
 	// collecting more often costs nothing either, and idle connections are most of the heap.
-	gcPercent = 30
+	gcPercent = 50
 )
 
 // Run serves the configuration in a file until ctx ends, and reloads it when it changes. loops is

@@ -1,0 +1,173 @@
+package lbfile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fairlead/internal/lb"
+)
+
+const full = `{
+  "access_log": "-",
+  "listeners": [{
+    "id": "l", "protocol": "HTTP", "addresses": ["127.0.0.1:0"], "names": ["*.example"],
+    "rules": [{"priority": 1,
+      "conditions": [{"field": "path-pattern", "values": ["/a*"]},
+        {"field": "query-string", "query_values": [{"Key": "k", "Value": "v"}]}],
+      "actions": [{"type": "forward", "group_stickiness_seconds": 60,
+        "target_groups": [{"id": "g", "weight": 0}, {"id": "h"}]}]}],
+    "default_actions": [{"type": "redirect", "redirect": {"StatusCode": 301, "Host": "b"}}],
+    "attributes": {"idle_timeout_seconds": 5, "desync_mitigation_mode": "strictest",
+      "response_headers": [{"Name": "X", "Value": "y"}]}
+  }],
+  "target_groups": [
+    {"id": "g", "targets": [{"address": "10.0.0.1:80", "draining": true}],
+      "health_check": {"path": "/h", "interval_seconds": 7, "matcher": "200-204"}},
+    {"id": "h", "protocol": "HTTPS", "stickiness": "lb_cookie"}]
+}`
+
+func TestSpec(t *testing.T) {
+	f, err := Parse([]byte(full))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := f.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lb.Compile(spec); err != nil {
+		t.Fatal(err)
+	}
+	l, g := spec.Listeners[0], spec.Groups[0]
+	w := l.Rules[0].Actions[0].Forward.Groups
+	if w[0].Weight != 0 || w[1].Weight != 1 || l.Attributes.IdleTimeout != 5*time.Second ||
+		!l.Attributes.AccessLog || !g.Targets[0].Draining || g.Targets[0].Port != 80 ||
+		g.HealthCheck.Interval != 7*time.Second || g.Protocol != lb.HTTP {
+		t.Errorf("%+v %+v", l, g)
+	}
+}
+
+func TestRefusedFiles(t *testing.T) {
+	for name, text := range map[string]string{
+		"not JSON":       `listeners:`,
+		"unknown member": `{"listeners": [], "nope": 1}`,
+		"text behind":    `{"listeners": []} {}`,
+		"bad address":    `{"listeners": [{"id": "l", "protocol": "HTTP", "addresses": ["here"]}]}`,
+		"no certificate": `{"listeners": [{"id": "l", "protocol": "HTTPS", "certificates": [{"cert_file": "/nope"}]}]}`,
+		"bad target":     `{"target_groups": [{"id": "g", "targets": [{"address": "x:1"}]}]}`,
+		"unknown protocol": `{"listeners": [{"id": "l", "protocol": "FTP", "default_actions": [
+			{"type": "fixed-response", "fixed_response": {"StatusCode": 200}}]}]}`,
+		"unknown action": `{"listeners": [{"id": "l", "protocol": "HTTP", "default_actions": [{"type": "dance"}]}]}`,
+	} {
+		f, err := Parse([]byte(text))
+		var spec lb.TableSpec
+		if err == nil {
+			spec, err = f.Spec()
+		}
+		if err == nil {
+			_, err = lb.Compile(spec)
+		}
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// The schema names every member of the example, and is JSON.
+func TestSchema(t *testing.T) {
+	b, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema struct {
+		Properties map[string]any
+		Required   []string
+	}
+	if err := json.Unmarshal(b, &schema); err != nil {
+		t.Fatal(err)
+	}
+	if len(schema.Properties) != 3 || fmt.Sprint(schema.Required) != "[listeners]" {
+		t.Errorf("properties %v, required %v", schema.Properties, schema.Required)
+	}
+	for _, word := range []string{"query_values", "certificates", "draining", "StatusCode"} {
+		if !strings.Contains(string(b), `"`+word+`"`) {
+			t.Errorf("the schema does not know %s", word)
+		}
+	}
+}
+
+// A change of the file takes effect while the program runs; a broken file changes nothing.
+func TestRunReloads(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	free.Close()
+	path := filepath.Join(t.TempDir(), "lb.json")
+	write := func(body string) {
+		text := fmt.Sprintf(`{"listeners": [{"id": "l", "protocol": "HTTP", "addresses": [%q],
+			"default_actions": [{"type": "fixed-response", "fixed_response":
+			{"StatusCode": 200, "ContentType": "text/plain", "Body": %s}}]}]}`, addr, body)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`"one"`)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- Run(ctx, path, 1, slog.New(slog.DiscardHandler)) }()
+	await(t, addr, "one")
+	write(`"broken`)
+	await(t, addr, "one")
+	write(`"two"`)
+	await(t, addr, "two")
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// await asks until the answer is the wanted one.
+func await(t *testing.T, addr, want string) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	got := ""
+	for time.Now().Before(deadline) {
+		if resp, err := http.Get("http://" + addr); err == nil {
+			b, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if got = string(b); got == want {
+				return
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("answer %q, want %q", got, want)
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(full))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		file, err := Parse(b)
+		if err != nil {
+			return
+		}
+		for i := range file.Listeners {
+			file.Listeners[i].Certificates = nil // no files are read here
+		}
+		if spec, err := file.Spec(); err == nil {
+			lb.Compile(spec)
+		}
+	})
+}
