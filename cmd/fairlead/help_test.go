@@ -72,3 +72,14 @@ func TestQuote(t *testing.T) {
 		t.Errorf("quoted to %s", got)
 	}
 }
+
+func TestParsePool(t *testing.T) {
+	if pool, err := parsePool("127.9.3.0/16"); err != nil || pool.String() != "127.9.0.0/16" {
+		t.Errorf("parsed to %v, %v", pool, err)
+	}
+	for _, bad := range []string{"", "127.0.0.0/8", "127.0.0.1/32", "fd00::/8", "10.0.0.0"} {
+		if _, err := parsePool(bad); err == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+}

@@ -127,7 +127,7 @@ func (o options) config() (config, error) {
 		return c, err
 	}
 	if o.publicPool != "" {
-		if c.publicPool, err = netip.ParsePrefix(o.publicPool); err != nil {
+		if c.publicPool, err = parsePool(o.publicPool); err != nil {
 			return c, fmt.Errorf("--public-pool: %w", err)
 		}
 	}
@@ -153,6 +153,22 @@ func (c *config) chooseDir() error {
 	dir, err := filepath.Abs(c.dataDir)
 	c.dataDir = dir
 	return err
+}
+
+// machinePool holds the loopback addresses that machines use for themselves, 127.0.0.1 first.
+var machinePool = netip.MustParsePrefix("127.0.0.0/16")
+
+func parsePool(s string) (netip.Prefix, error) {
+	pool, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil:
+		return pool, err
+	case !pool.Addr().Is4():
+		return pool, errors.New("public addresses are IPv4")
+	case pool.Overlaps(machinePool):
+		return pool, fmt.Errorf("%s overlaps %s, which the machine itself uses", pool, machinePool)
+	}
+	return pool.Masked(), nil
 }
 
 // parseKeys reads ID:SECRET[:ACCOUNT].

@@ -228,7 +228,7 @@ func surplus[T any](log *slog.Logger, kind string, have map[string]T, keep []str
 	var ids []string
 	for id := range have {
 		if !slices.Contains(keep, id) {
-			log.Info("removing a left-over", "kind", kind, "id", id)
+			log.Debug("removing what nobody keeps", "kind", kind, "id", id)
 			ids = append(ids, id)
 		}
 	}
