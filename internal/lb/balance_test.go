@@ -66,17 +66,23 @@ func TestLeastOutstanding(t *testing.T) {
 		<-release
 		io.WriteString(w, "slow")
 	})
-	g := unprobed(groupOf("g", slow, named(t, "fast")))
+	fast := named(t, "fast")
+	g := unprobed(groupOf("g", slow, fast))
 	g.Algorithm = LeastOutstanding
 	f := serve(t, g)
-	k := TargetKey{"g", slow.Addr().String(), slow.Port()}
-	for f.Outstanding(k) == 0 { // until the slow one has a request in flight
+	defer close(release)
+	outstanding := func(a netip.AddrPort) int {
+		return f.Outstanding(TargetKey{"g", a.Addr().String(), a.Port()})
+	}
+	for n := uint64(1); outstanding(slow) == 0; n++ { // until the slow one has a request in flight
 		f.raw(hello)
+		waitFor(t, func() bool {
+			return f.Stats().Groups["g"].RequestCount == n && outstanding(fast) == 0
+		})
 	}
 	if got := f.count(20); got["fast"] != 20 {
 		t.Errorf("%v", got)
 	}
-	close(release)
 }
 
 // With all targets unhealthy all are used; with one healthy, only that one.
