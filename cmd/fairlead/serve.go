@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -88,6 +89,9 @@ func serve(ctx context.Context, o options) error {
 	if os.Geteuid() != 0 {
 		return errors.New("network namespaces and containers need root; try: sudo fairlead serve")
 	}
+	if err := haveRuntime(); err != nil {
+		return err
+	}
 	debug.SetGCPercent(gcPercent)
 	// Each event loop of the data plane occupies a processor of Go's scheduler even while it waits;
 	// everything else needs some too.
@@ -97,6 +101,16 @@ func serve(ctx context.Context, o options) error {
 		return err
 	}
 	return i.run(ctx)
+}
+
+// haveRuntime says at the start, and not with the first task, what the machine lacks.
+func haveRuntime() error {
+	for _, name := range []string{"runc", "crun"} {
+		if _, err := exec.LookPath(name); err == nil {
+			return nil
+		}
+	}
+	return errors.New("containers need runc or crun; try: sudo apt-get install runc")
 }
 
 // gcPercent trades a little processor time for memory: Fairlead is to be small on a laptop, and its
