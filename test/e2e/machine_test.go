@@ -115,20 +115,27 @@ func clientIn(t *testing.T, path string) *http.Client {
 	return &http.Client{Transport: transport, Timeout: 5 * time.Second}
 }
 
-func dialIn(ctx context.Context, path, network, address string) (conn net.Conn, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		var namespace netns.NsHandle
-		if namespace, err = netns.GetFromPath(path); err != nil {
-			return
-		}
-		defer namespace.Close()
-		if err = netns.Set(namespace); err == nil {
-			conn, err = new(net.Dialer).DialContext(ctx, network, address)
-		}
-	}()
-	<-done
+// dialIn has a thread enter the namespace and come back. One that stayed there could be the first
+// thread of the process, by which /proc/self shows the process.
+func dialIn(ctx context.Context, path, network, address string) (net.Conn, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := netns.Get()
+	if err != nil {
+		return nil, fmt.Errorf("open the thread's network namespace: %w", err)
+	}
+	defer home.Close()
+	there, err := netns.GetFromPath(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the network namespace %s: %w", path, err)
+	}
+	defer there.Close()
+	if err := netns.Set(there); err != nil {
+		return nil, fmt.Errorf("enter the network namespace %s: %w", path, err)
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if back := netns.Set(home); back != nil {
+		panic(back) // the thread is of no more use to anybody
+	}
 	return conn, err
 }
