@@ -58,6 +58,14 @@ func (r *rows[R]) find(key string) (any, int64) {
 	return nil, 0
 }
 
+// row returns a copy of the row under key, nil when there is none.
+func (r *rows[R]) row(key string) *R {
+	if e, ok := r.byKey.Get([]byte(key)); ok {
+		return new(e.row)
+	}
+	return nil
+}
+
 func (r *rows[R]) keys() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		it := r.byKey.Root().Iterator()

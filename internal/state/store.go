@@ -31,6 +31,11 @@ type Config struct {
 	// NoSync leaves writing to disk to the operating system: rows survive the death of the
 	// process, but not that of the machine.
 	NoSync bool
+	// Derive adds what follows from the writes of a transaction, whoever makes it, such as history:
+	// it runs at the end of every transaction that has written something, finds those writes with
+	// [Table.Written], and what it puts is committed with them. An error fails the Update. It may
+	// run more than once, like the function given to Update. None when nil.
+	Derive func(tx *Tx) error
 	// Logger receives warnings and errors, etcd's included; slog.Default() when nil.
 	Logger *slog.Logger
 
@@ -43,6 +48,7 @@ type Store struct {
 	prefix string
 	log    *slog.Logger
 	tables map[string]TableInfo
+	derive func(tx *Tx) error
 	engine *engine
 
 	// life is the one context that is kept: it is no caller's, it ends with Close.
@@ -76,6 +82,7 @@ func Open(ctx context.Context, cfg Config, tables ...TableInfo) (*Store, error) 
 func newStore(cfg Config, tables []TableInfo) (*Store, error) {
 	s := &Store{
 		prefix:   defaultPrefix,
+		derive:   cfg.Derive,
 		log:      slog.Default(),
 		tables:   make(map[string]TableInfo, len(tables)),
 		turn:     make(chan struct{}, 1),

@@ -3,7 +3,9 @@ package state
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"regexp"
+	"slices"
 )
 
 // tableName is what a table may be called. A slash would make one table's rows look like another's.
@@ -83,6 +85,30 @@ func (t *Table[R]) Put(tx *Tx, row R) {
 // Delete removes the row with the given key, if there is one.
 func (t *Table[R]) Delete(tx *Tx, key string) {
 	tx.delete(t.name, key)
+}
+
+// Written is what a transaction has done to one row.
+type Written[R any] struct {
+	Key    string
+	Before *R // as the transaction found it; nil: there was none
+	After  *R // as the transaction leaves it so far; nil: it was deleted
+}
+
+// Written walks the rows that tx has put or deleted so far, in byte order of their keys. It does not
+// count as reading them.
+func (t *Table[R]) Written(tx *Tx) iter.Seq[Written[R]] {
+	return func(yield func(Written[R]) bool) {
+		own, ok := tx.tables[t.name]
+		if !ok {
+			return
+		}
+		before, after := t.rows(tx.base.content(t.name)), t.rows(own.content)
+		for _, key := range slices.Sorted(maps.Keys(own.writes)) {
+			if !yield(Written[R]{Key: key, Before: before.row(key), After: after.row(key)}) {
+				return
+			}
+		}
+	}
 }
 
 func (t *Table[R]) rows(c content) *rows[R] {

@@ -37,6 +37,16 @@ func newTx(base *Snapshot) *Tx {
 // Revision is the revision of the snapshot that the transaction began with.
 func (tx *Tx) Revision() int64 { return tx.base.revision }
 
+// wrote tells whether anything is to be committed.
+func (tx *Tx) wrote() bool {
+	for _, t := range tx.tables {
+		if len(t.writes) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func (tx *Tx) forKey(table, key string) content {
 	t := tx.table(table)
 	t.note(key)

@@ -41,8 +41,7 @@ func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	defer release()
 	for attempt := range maxAttempts {
 		tx := newTx(s.View())
-		err := fn(tx)
-		tx.ended = true
+		err := s.run(tx, fn)
 		if err != nil {
 			return err
 		}
@@ -58,6 +57,16 @@ func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) error {
 		}
 	}
 	return fmt.Errorf("updating state: %w in %d attempts", ErrConflict, maxAttempts)
+}
+
+// run lets fn write, and what follows from its writes with it.
+func (s *Store) run(tx *Tx, fn func(tx *Tx) error) error {
+	defer func() { tx.ended = true }()
+	err := fn(tx)
+	if err != nil || s.derive == nil || !tx.wrote() {
+		return err
+	}
+	return s.derive(tx)
 }
 
 // Reset deletes every row under the prefix, also of tables that were not given to Open.
