@@ -129,8 +129,17 @@ func (a *acceptor) take(fd int, remote netip.AddrPort) {
 	l.clients++
 }
 
+// setFront changes what the address serves; nil closes it.
+func (a *acceptor) setFront(f *front) {
+	if a.front = f; f == nil {
+		a.close()
+		return
+	}
+	a.bind = f.bind
+}
+
 func (a *acceptor) close() {
-	a.loop.poll.Remove(a.token)
+	a.loop.poll.RemoveListener(a.fd, a.token)
 	unix.Close(a.fd)
 }
 

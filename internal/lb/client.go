@@ -31,6 +31,7 @@ type client struct {
 	body  *http1.Body // of the request, until it has been read completely
 	skip  int         // how much of body may still be thrown away, once ex has ended
 
+	used    bool // a request has come
 	ahead   bool // kept has not been looked at since it could be used
 	last    bool // the connection ends after the response in flight
 	chunked bool // the response in flight is sent in chunks
@@ -195,12 +196,27 @@ func (c *client) head(buf []byte) int {
 func (c *client) begin(r *http1.Request, size int) {
 	ex := c.loop.newExchange(c, &c.info)
 	c.ex = ex
-	c.minor, c.chunked = r.Minor, false
+	c.minor, c.chunked, c.used = r.Minor, false, true
 	age := c.loop.now - c.info.created
 	c.last = r.Close || c.loop.draining || c.info.acc.front == nil || age > c.info.keepAlive()
 	c.body = ex.startBody(r)
 	ex.received = int64(size)
 	ex.begin(r)
+}
+
+// freshGrace is how long a new connection may take to send its first request before it counts as
+// idle: closing it earlier would reset it with the request under way.
+const freshGrace = time.Second
+
+// endIfIdle closes the connection if it waits for a request; a new one a little later.
+func (c *client) endIfIdle() {
+	switch {
+	case c.ex != nil || c.body != nil || len(c.kept) > 0:
+	case !c.used && c.loop.now-c.info.created < freshGrace:
+		c.loop.wheel.Set(&c.timer, c.info.created+freshGrace)
+	default:
+		c.end()
+	}
 }
 
 // feed hands bytes of the request body to the exchange.

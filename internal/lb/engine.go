@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,9 @@ type Config struct {
 	// engine. The slice is valid only during the call. It must not block for long: while it does,
 	// records wait in memory up to a limit and are then dropped and counted.
 	AccessLog func([]AccessRecord)
+	// Inherited are listening sockets of a predecessor, see [Engine.Listeners]. A Swap takes them
+	// over instead of opening the same addresses; the engine closes what the first Swap leaves.
+	Inherited []Inherited
 }
 
 // BindError says that one address of a listener could not be opened, because it is in use, say.
@@ -68,20 +72,22 @@ type Engine struct {
 	logging        sync.WaitGroup
 	droppedRecords atomic.Uint64
 
-	mu       sync.Mutex // guards what follows; loops never take it
-	live     *live
-	targets  map[identity]*target
-	bindings map[bindKey]*binding
-	watches  map[*target]*watch
-	watchers map[chan struct{}]struct{}
-	probing  sync.WaitGroup
-	closed   bool
+	mu        sync.Mutex // guards what follows; loops never take it
+	live      *live
+	inherited []Inherited
+	targets   map[identity]*target
+	bindings  map[bindKey]*binding
+	watches   map[*target]*watch
+	watchers  map[chan struct{}]struct{}
+	probing   sync.WaitGroup
+	closed    bool
 }
 
 // binding is an address that is open.
 type binding struct {
-	bind Bind // as the table has it
+	node string
 	addr netip.AddrPort
+	fds  []int // owned by the loops
 }
 
 // New starts an engine with an empty table. The caller ends it with Shutdown or Close.
@@ -91,7 +97,8 @@ func New(cfg Config) (*Engine, error) {
 		start: time.Now(), live: emptyLive(), targets: map[identity]*target{},
 		bindings: map[bindKey]*binding{}, watches: map[*target]*watch{},
 		watchers: map[chan struct{}]struct{}{}, batches: make(chan *recordBatch, recordQueue),
-		tls: serverTLS(), spareBatches: make(chan *recordBatch, 4),
+		inherited: slices.Clone(cfg.Inherited),
+		tls:       serverTLS(), spareBatches: make(chan *recordBatch, 4),
 	}
 	if e.network == nil {
 		e.network = hostNetwork{}

@@ -169,7 +169,7 @@ func TestForward(t *testing.T) {
 func TestRequestHeaders(t *testing.T) {
 	var got http.Header
 	addr := startTarget(t, func(w http.ResponseWriter, r *http.Request) { got = r.Header.Clone() })
-	f := serve(t, groupOf("g", addr), func(l *Listener) { l.Port = 80 })
+	f := serve(t, unprobed(groupOf("g", addr)), func(l *Listener) { l.Port = 80 })
 	f.ask("GET / HTTP/1.1\r\nHost: EXAMPLE.com:80\r\nX-Forwarded-For: 1.2.3.4\r\n" +
 		"X-Forwarded-Proto: gopher\r\nX-Amzn-Trace-Id: Root=1-2-3;Foo=bar\r\n" +
 		"Connection: keep-alive, X-Secret\r\nX-Secret: s\r\nKeep-Alive: 3\r\nx_odd: o\r\n\r\n")

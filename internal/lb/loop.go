@@ -40,7 +40,7 @@ type loop struct {
 	random *rand.ChaCha8
 
 	live      *live // the table for requests that begin now
-	acceptors map[bindKey]*acceptor
+	acceptors map[bindKey][]*acceptor
 	flights   []*exchange // in any order
 
 	rbuf      []byte   // what is read, by whatever connection is being read
@@ -79,7 +79,7 @@ func newLoop(e *Engine, id int) (*loop, error) {
 	return &loop{
 		id: id, eng: e, log: e.log, poll: p, start: e.start, live: emptyLive(),
 		random: rand.NewChaCha8(seed), rbuf: make([]byte, readSize+maxKept),
-		acceptors: map[bindKey]*acceptor{},
+		acceptors: map[bindKey][]*acceptor{},
 		counters:  newLoopCounters(),
 	}, nil
 }
@@ -224,8 +224,10 @@ func (l *loop) closeAll() {
 	for s := range l.socks() {
 		s.close()
 	}
-	for _, a := range l.acceptors {
-		a.close()
+	for _, as := range l.acceptors {
+		for _, a := range as {
+			a.close()
+		}
 	}
 	l.sendRecords()
 	if err := l.poll.Close(); err != nil {

@@ -33,6 +33,7 @@ func (e *Engine) Swap(t *Table) error {
 			delete(e.bindings, key)
 		}
 	}
+	e.dropInherited()
 	return err
 }
 
@@ -71,7 +72,7 @@ func (e *Engine) makeLive(t *Table) (*live, map[*target]bool) {
 	return lv, removed
 }
 
-// opening is an address that has just been opened: one socket per loop.
+// opening is an address that has just been opened, with sockets for every loop.
 type opening struct {
 	key  bindKey
 	addr netip.AddrPort
@@ -85,40 +86,67 @@ func (e *Engine) openFronts(t *Table) (opened []opening, err error) {
 		if e.bindings[key] != nil {
 			continue
 		}
-		fds, addr, err := openListeners(e.network, f.bind, len(e.loops))
+		fds, addr, err := e.openFront(f.bind)
 		if err != nil {
 			for _, l := range f.listeners {
 				errs = append(errs, &BindError{Listener: l.ID, Bind: f.bind, Err: err})
 			}
 			continue
 		}
-		e.bindings[key] = &binding{bind: f.bind, addr: addr}
+		e.bindings[key] = &binding{node: f.bind.Node, addr: addr, fds: fds}
 		opened = append(opened, opening{key: key, addr: addr, fds: fds})
 	}
 	return opened, errors.Join(errs...)
 }
 
-// listen begins to accept connections on an address.
-func (l *loop) listen(o opening, f *front) {
-	a, err := l.newAcceptor(o.fds[l.id], o.addr, f)
-	if err != nil {
-		l.log.Error("listen", "address", o.addr, "error", err)
-		return
+// openFront takes over the sockets of a predecessor, or opens new ones.
+func (e *Engine) openFront(b Bind) (fds []int, addr netip.AddrPort, err error) {
+	i := slices.IndexFunc(e.inherited, func(in Inherited) bool {
+		return in.Node == b.Node && in.Addr == b.Addr
+	})
+	if i < 0 {
+		return openListeners(e.network, b, len(e.loops))
 	}
-	l.acceptors[o.key] = a
+	fds = e.inherited[i].fds()
+	e.inherited = slices.Delete(e.inherited, i, i+1)
+	for len(fds) < len(e.loops) {
+		fd, err := openListener(e.network, b.Node, b.Addr)
+		if err != nil {
+			closeAll(fds)
+			return nil, netip.AddrPort{}, err
+		}
+		fds = append(fds, fd)
+	}
+	return fds, b.Addr, nil
+}
+
+// listen begins to accept connections on an address. A predecessor with more loops leaves more than
+// one socket for each of ours.
+func (l *loop) listen(o opening, f *front) {
+	for i, fd := range o.fds {
+		if i%len(l.eng.loops) != l.id {
+			continue
+		}
+		a, err := l.newAcceptor(fd, o.addr, f)
+		if err != nil {
+			l.log.Error("listen", "address", o.addr, "error", err)
+			continue
+		}
+		l.acceptors[o.key] = append(l.acceptors[o.key], a)
+	}
 }
 
 // apply makes a table the loop's. Requests in flight go on with theirs, except those whose target
 // is not registered any more.
 func (l *loop) apply(lv *live, removed map[*target]bool) {
 	l.live = lv
-	for key, a := range l.acceptors {
-		a.front = lv.table.fronts[key]
-		if a.front == nil {
-			a.close()
+	for key, as := range l.acceptors {
+		front := lv.table.fronts[key]
+		for _, a := range as {
+			a.setFront(front)
+		}
+		if front == nil {
 			delete(l.acceptors, key)
-		} else {
-			a.bind = a.front.bind
 		}
 	}
 	for _, ex := range slices.Clone(l.flights) {
@@ -145,8 +173,8 @@ func (l *loop) closeIdle(fits func(*connInfo) bool) {
 	for s := range l.socks() {
 		switch c := s.owner.(type) {
 		case *client:
-			if c.ex == nil && len(c.kept) == 0 && fits(&c.info) {
-				c.end()
+			if fits(&c.info) {
+				c.endIfIdle()
 			}
 		case *h2conn:
 			if fits(&c.info) {
@@ -159,8 +187,10 @@ func (l *loop) closeIdle(fits func(*connInfo) bool) {
 // drain stops accepting and closes what is idle; it returns how many client connections are left.
 func (l *loop) drain() int {
 	l.draining = true
-	for key, a := range l.acceptors {
-		a.close()
+	for key, as := range l.acceptors {
+		for _, a := range as {
+			a.close()
+		}
 		delete(l.acceptors, key)
 	}
 	l.closeIdle(func(*connInfo) bool { return true })

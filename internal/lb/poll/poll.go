@@ -126,6 +126,13 @@ func (p *Poller) Remove(t Token) {
 	p.free = append(p.free, t.slot)
 }
 
+// RemoveListener forgets a listening socket also for the kernel: another process may hold the same
+// socket, and then closing ours does not take it out of epoll.
+func (p *Poller) RemoveListener(fd int, t Token) {
+	p.Remove(t)
+	unix.EpollCtl(p.epfd, unix.EPOLL_CTL_DEL, fd, nil) // can only fail if it is not there
+}
+
 // Replace gives the registration to another handler.
 func (p *Poller) Replace(t Token, h Handler) { p.slots[t.slot].handler = h }
 
