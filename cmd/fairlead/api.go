@@ -23,10 +23,11 @@ import (
 // readHeaderTimeout limits how long a client may take to send a request's headers.
 const readHeaderTimeout = 10 * time.Second
 
-// handler serves the AWS APIs, and Fairlead's own endpoints below /_fairlead/.
-func (i *instance) handler() http.Handler {
+// handler serves the AWS APIs, and Fairlead's own endpoints below /_fairlead/. What streams without
+// end does so until ending is closed.
+func (i *instance) handler(ending <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/_fairlead/", i.adminHandler())
+	mux.Handle("/_fairlead/", i.adminHandler(ending))
 	mux.Handle("/", i.router())
 	return mux
 }
@@ -44,10 +45,11 @@ func (i *instance) router() *wire.Router {
 	return r
 }
 
-func (i *instance) adminHandler() http.Handler {
+func (i *instance) adminHandler(ending <-chan struct{}) http.Handler {
 	cfg := admin.Config{
 		Store: i.store, Images: i.runtime, Version: versionString(), Logger: i.cfg.logger,
-		Info: map[string]string{"api": "http://" + i.listen.Addr().String(), "dataDir": i.cfg.dataDir},
+		Ending: ending,
+		Info:   map[string]string{"api": "http://" + i.listen.Addr().String(), "dataDir": i.cfg.dataDir},
 	}
 	if i.dns != nil {
 		cfg.Info["dns"] = i.dns.Addr()

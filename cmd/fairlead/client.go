@@ -27,23 +27,35 @@ func endpointFlag(cmd *cobra.Command) *string {
 
 // call makes a request to one of Fairlead's own endpoints and decodes its answer into out.
 func call(ctx context.Context, endpoint, method, path string, body io.Reader, out any) error {
+	answer, err := open(ctx, endpoint, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	if err := json.NewDecoder(answer).Decode(out); err != nil {
+		return fmt.Errorf("read the answer of %s: %w", path, err)
+	}
+	return nil
+}
+
+// open makes a request to one of Fairlead's own endpoints and returns the body of its answer.
+func open(
+	ctx context.Context, endpoint, method, path string, body io.Reader,
+) (io.ReadCloser, error) {
 	url := strings.TrimSuffix(endpoint, "/") + "/_fairlead/" + path
 	req, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
-		return fmt.Errorf("address fairlead: %w", err)
+		return nil, fmt.Errorf("address fairlead: %w", err)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("%w\nIs fairlead running? Start it with: sudo fairlead serve", err)
+		return nil, fmt.Errorf("%w\nIs fairlead running? Start it with: sudo fairlead serve", err)
 	}
-	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return refusal(resp)
+		defer resp.Body.Close()
+		return nil, refusal(resp)
 	}
-	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return fmt.Errorf("read the answer of %s: %w", url, err)
-	}
-	return nil
+	return resp.Body, nil
 }
 
 func refusal(resp *http.Response) error {

@@ -17,11 +17,13 @@ import (
 
 	"fairlead/internal/dns"
 	"fairlead/internal/eni"
+	"fairlead/internal/event"
 	"fairlead/internal/lb"
 	"fairlead/internal/logstore"
 	"fairlead/internal/row"
 	"fairlead/internal/runtime/containerd"
 	"fairlead/internal/runtime/daemon"
+	"fairlead/internal/service/ecs"
 	"fairlead/internal/service/logs"
 	"fairlead/internal/state"
 	"fairlead/internal/vpc"
@@ -104,8 +106,10 @@ func (i *instance) tag(n int) string {
 }
 
 func (i *instance) openState(ctx context.Context) (err error) {
+	history := event.Recorder{Now: time.Now, Show: ecs.ShowTask}
 	cfg := state.Config{
 		Endpoints: i.cfg.etcdEndpoints, Prefix: i.cfg.etcdPrefix, Logger: i.cfg.logger,
+		Derive: history.Record,
 	}
 	if len(cfg.Endpoints) == 0 {
 		cfg.Dir, cfg.NoSync = i.path("state"), i.cfg.ephemeral
@@ -183,38 +187,53 @@ func (i *instance) run(ctx context.Context) error {
 	defer i.close()
 	control, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	var loops sync.WaitGroup
-	failed := make(chan error, 1)
-	for name, loop := range i.loops() {
-		loops.Go(func() {
+	balancer := i.balancer()
+	loops := i.loops(balancer)
+	failed := make(chan error, len(loops)+1)
+	var running sync.WaitGroup
+	for name, loop := range loops {
+		running.Go(func() {
 			if err := loop(control); err != nil && control.Err() == nil {
 				failed <- fmt.Errorf("%s: %w", name, err)
 			}
 		})
 	}
-	server := &http.Server{Handler: i.handler(), ReadHeaderTimeout: readHeaderTimeout}
-	loops.Go(func() {
+	ending := make(chan struct{})
+	server := &http.Server{Handler: i.handler(ending), ReadHeaderTimeout: readHeaderTimeout}
+	server.RegisterOnShutdown(func() { close(ending) })
+	running.Go(func() {
+		// Ready is ready: the load balancers that there were accept connections first.
+		select {
+		case <-balancer.Started():
+		case <-control.Done():
+			return
+		}
+		i.logReady()
 		if err := server.Serve(i.listen); !errors.Is(err, http.ErrServerClosed) {
 			failed <- fmt.Errorf("serve the API: %w", err)
 		}
 	})
-	i.logReady()
 	var err error
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
 	i.cfg.logger.Info("ending", "removing", i.cfg.ephemeral)
-	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
-	defer cancel()
-	server.Shutdown(drain)
-	i.lb.Shutdown(drain)
+	i.drain(server)
 	stop()
-	loops.Wait()
+	running.Wait()
 	if i.cfg.ephemeral {
 		err = errors.Join(err, i.destroy())
 	}
 	return err
+}
+
+// drain lets requests in flight end, those of the APIs and those of the load balancers.
+func (i *instance) drain(server *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	server.Shutdown(ctx)
+	i.lb.Shutdown(ctx)
 }
 
 func (i *instance) logReady() {

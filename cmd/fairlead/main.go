@@ -31,6 +31,7 @@ carry traffic, health checks that probe, TLS with your certificates.
   eval "$(fairlead env)"                point AWS clients at it
   terraform apply                       or: aws ecs create-cluster …
   fairlead status                       see services, tasks, targets, health
+  fairlead events --follow --plain      see what happens to them
 
 The image fairlead/hello is built in, so that nothing has to be downloaded for a first try.`
 
@@ -44,7 +45,7 @@ func rootCommand() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		serveCommand(), envCommand(), statusCommand(), imageCommand(), certCommand(),
+		serveCommand(), envCommand(), statusCommand(), eventsCommand(), imageCommand(), certCommand(),
 		lbCommand(), destroyCommand(), versionCommand(), containerdCommand(),
 	)
 	return root

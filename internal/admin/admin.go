@@ -1,5 +1,5 @@
 // Package admin serves Fairlead's own endpoints, those that AWS does not have, below /_fairlead/:
-// health, status, images and reset. The fairlead command is their client.
+// health, status, events, images and reset. The fairlead command is their client.
 package admin
 
 import (
@@ -20,6 +20,8 @@ type Config struct {
 	Version string
 	// Reset removes every resource; nil refuses POST /_fairlead/reset.
 	Reset func(ctx context.Context) error
+	// Ending is closed when Fairlead ends, which ends the streams of events; nil never is.
+	Ending <-chan struct{}
 	// Info is shown by health: addresses that scripts want to know.
 	Info   map[string]string
 	Logger *slog.Logger
@@ -31,6 +33,7 @@ func Handler(cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_fairlead/health", a.health)
 	mux.HandleFunc("GET /_fairlead/status", a.status)
+	mux.HandleFunc("GET /_fairlead/events", a.events)
 	mux.HandleFunc("GET /_fairlead/images", a.listImages)
 	mux.HandleFunc("POST /_fairlead/images", a.loadImage)
 	mux.HandleFunc("POST /_fairlead/reset", a.reset)

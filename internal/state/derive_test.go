@@ -13,13 +13,8 @@ import (
 // openDeriving opens a store of the two tables of the contract that derives.
 func openDeriving(t *testing.T, derive func(tx *state.Tx) error) *state.Store {
 	t.Helper()
-	cfg := state.Config{Dir: t.TempDir(), NoSync: true, Derive: derive}
-	s, err := state.Open(t.Context(), cfg, statetest.Items, statetest.ItemsToo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
+	cfg := state.Config{Dir: t.TempDir(), Derive: derive}
+	return statetest.OpenWith(t, cfg, statetest.Items, statetest.ItemsToo)
 }
 
 func TestDerivedRowsAreCommittedWithTheirCause(t *testing.T) {

@@ -42,6 +42,9 @@ func (s *Service) DescribeTasks(
 	return out, nil
 }
 
+// ShowTask is a task as DescribeTasks shows it without tags, for events.
+func ShowTask(r state.Reader, t row.Task) ecs.Task { return describeTask(r, t, false) }
+
 func describeTask(r state.Reader, t row.Task, tags bool) ecs.Task {
 	def, _ := row.TaskDefinitions.Get(r, t.TaskDefinition)
 	out := ecs.Task{

@@ -12,7 +12,14 @@ import (
 // closed when the test ends. It takes about 50 ms.
 func Open(t testing.TB, tables ...state.TableInfo) *state.Store {
 	t.Helper()
-	store, err := state.Open(t.Context(), state.Config{Dir: t.TempDir(), NoSync: true}, tables...)
+	return OpenWith(t, state.Config{Dir: t.TempDir()}, tables...)
+}
+
+// OpenWith is Open with a configuration of the test's, of which it changes NoSync alone.
+func OpenWith(t testing.TB, cfg state.Config, tables ...state.TableInfo) *state.Store {
+	t.Helper()
+	cfg.NoSync = true
+	store, err := state.Open(t.Context(), cfg, tables...)
 	if err != nil {
 		t.Fatal(err)
 	}
