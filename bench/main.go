@@ -115,7 +115,7 @@ func (l *lab) measure(ctx context.Context, w workload, rounds, seconds int) erro
 var (
 	wrkRequests = regexp.MustCompile(`(\d+) requests in`)
 	h2Requests  = regexp.MustCompile(`(\d+) succeeded, (\d+) failed`)
-	wrkP99      = regexp.MustCompile(`99%\s+(\S+)`)
+	wrkP99      = regexp.MustCompile(`99%\s+([\d.]+\S+)`)
 )
 
 // load runs the load generator against a rival.

@@ -32,6 +32,7 @@ type client struct {
 	skip  int         // how much of body may still be thrown away, once ex has ended
 
 	used    bool // a request has come
+	heading bool // the beginning of a request has come
 	ahead   bool // kept has not been looked at since it could be used
 	last    bool // the connection ends after the response in flight
 	chunked bool // the response in flight is sent in chunks
@@ -174,13 +175,15 @@ func (c *client) head(buf []byte) int {
 	l := c.loop
 	n, err := http1.ParseRequest(buf, &l.req)
 	if errors.Is(err, http1.ErrIncomplete) {
-		if len(c.kept) == 0 {
+		if !c.heading {
+			c.heading = true
 			// From its first byte on, a head has as long as an idle connection, and no longer
 			// however slowly it trickles in.
 			l.wheel.Set(&c.timer, l.now+c.info.idleTimeout())
 		}
 		return 0
 	}
+	c.heading = false
 	l.wheel.Pause(&c.timer)
 	if err != nil {
 		c.last = true

@@ -45,6 +45,8 @@ type loop struct {
 
 	rbuf      []byte   // what is read, by whatever connection is being read
 	bufs      [][]byte // output buffers without a connection
+	pipes     []*pipe  // empty pipes
+	noSplice  bool     // no pipes can be had
 	dirty     []*sock  // to flush after the current event
 	lazy      []*sock  // to flush after the current batch of events
 	lazySpare []*sock  // memory for lazy
@@ -228,6 +230,9 @@ func (l *loop) closeAll() {
 		for _, a := range as {
 			a.close()
 		}
+	}
+	for _, p := range l.pipes {
+		p.close()
 	}
 	l.sendRecords()
 	if err := l.poll.Close(); err != nil {

@@ -31,6 +31,7 @@ type sock struct {
 	loop  *loop
 	owner sockOwner
 	tls   *tlsSock // nil for plain connections
+	pipe  *pipe    // bytes that go out before out; nil if there are none
 	out   []byte   // waiting to be sent, from sent on
 	sent  int
 	token poll.Token
@@ -138,7 +139,7 @@ func (s *sock) write(p []byte) {
 	if s.broken || s.closed || s.finSent {
 		return
 	}
-	if s.tls == nil && len(p) >= directSize && s.canSend() {
+	if s.tls == nil && len(p) >= directSize && s.pipe == nil && s.canSend() {
 		p = s.sendDirect(p)
 		if len(p) == 0 {
 			return
@@ -190,7 +191,10 @@ func (s *sock) flush() {
 	s.dirty = false
 	if s.tls != nil {
 		s.tls.flush(s)
-	} else if s.out != nil && s.canSend() {
+	} else if s.pipe != nil {
+		s.drainPipe()
+	}
+	if s.tls == nil && s.out != nil && s.pipe == nil && s.canSend() {
 		s.sent += s.send(s.out[s.sent:])
 		if s.sent == len(s.out) {
 			s.dropBuf()
@@ -225,13 +229,16 @@ func (s *sock) pending() int {
 	if s.tls != nil {
 		n += len(s.tls.wire) - s.tls.sent
 	}
+	if s.pipe != nil {
+		n += s.pipe.held
+	}
 	return n
 }
 
 // congested says that the peer is slower than what is written. The owner is called again when the
 // buffer has fallen to the low mark.
 func (s *sock) congested() bool {
-	if s.pending() < highMark {
+	if s.pending() < highMark && s.pipe == nil {
 		return false
 	}
 	s.choked = true
@@ -312,6 +319,9 @@ func (s *sock) close() {
 	}
 	if s.tls != nil {
 		s.tls.close(s)
+	}
+	if s.pipe != nil {
+		s.dropPipe()
 	}
 }
 

@@ -222,6 +222,17 @@ func (u *upConn) pump() {
 		if u.ex == nil || u.closed || u.inBody && u.ex.down.congested() {
 			return
 		}
+		if c, n := u.canSplice(); c != nil {
+			err := u.splice(c, n)
+			switch {
+			case errors.Is(err, errNoPipe):
+				u.loop.noSplice = true
+			case err != nil && u.ex != nil:
+				u.inputEnded(err)
+				return
+			}
+			continue
+		}
 		buf := u.loop.rbuf
 		n := copy(buf, u.kept)
 		m, err := u.read(buf[n : n+readSize])
