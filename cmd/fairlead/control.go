@@ -21,10 +21,10 @@ import (
 )
 
 // loops are the goroutines of the instance by name; each ends with its context.
-func (i *instance) loops() map[string]func(context.Context) error {
+func (i *instance) loops(balancer *balancer.Controller) map[string]func(context.Context) error {
 	all := map[string]func(context.Context) error{
 		"network controller":  network.New(network.Config{Store: i.store, Host: i.host, Logger: i.cfg.logger}).Run,
-		"balancer controller": i.balancer().Run,
+		"balancer controller": balancer.Run,
 		"service controller":  service.New(service.Config{Store: i.store, Logger: i.cfg.logger, Now: time.Now}).Run,
 		"task controller":     i.tasks().Run,
 		"log retention":       i.logs.Run,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"fairlead/internal/event"
 	"fairlead/internal/lb"
 	"fairlead/internal/logstore"
+	"fairlead/internal/node/metadata"
 	"fairlead/internal/row"
 	"fairlead/internal/runtime/containerd"
 	"fairlead/internal/runtime/daemon"
@@ -155,7 +157,10 @@ func (i *instance) startDaemon(ctx context.Context) (*daemon.Daemon, error) {
 }
 
 func (i *instance) openNetwork() (err error) {
-	i.host, err = vpc.Open(vpc.Config{Dir: i.path("net"), Name: i.tag(4), Logger: i.cfg.logger})
+	i.host, err = vpc.Open(vpc.Config{
+		Dir: i.path("net"), Name: i.tag(4), Logger: i.cfg.logger,
+		Local: []netip.Addr{netip.MustParseAddr(metadata.Address)},
+	})
 	if err != nil {
 		return fmt.Errorf("open the virtual network: %w", err)
 	}

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vishvananda/netlink"
-
 	"fairlead/internal/node/metadata"
 	"fairlead/internal/row"
 )
@@ -69,11 +67,7 @@ func (e *endpoints) stop(nic row.NetworkInterface) {
 
 func (e *endpoints) listen(vpc string) (*endpoint, error) {
 	var listener net.Listener
-	err := e.i.host.DoVPC(vpc, func() error {
-		if err := addMetadataAddress(); err != nil {
-			return err
-		}
-		var err error
+	err := e.i.host.DoVPC(vpc, func() (err error) {
 		listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp", metadata.Address+":80")
 		return err
 	})
@@ -90,19 +84,6 @@ func (e *endpoints) listen(vpc string) (*endpoint, error) {
 		}
 	}()
 	return at, nil
-}
-
-// addMetadataAddress makes the address local to the namespace that the calling thread is in.
-func addMetadataAddress() error {
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		return err
-	}
-	address, err := netlink.ParseAddr(metadata.Address + "/32")
-	if err != nil {
-		return err
-	}
-	return netlink.AddrReplace(lo, address)
 }
 
 // handler gives a request to the task that asks.

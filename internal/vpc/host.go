@@ -38,6 +38,9 @@ type Config struct {
 	// TransitRange is where the instance looks for a free /20 for the traffic between its VPCs
 	// and the host. Zero: 198.18.0.0/15, which RFC 2544 keeps off the internet.
 	TransitRange netip.Prefix
+	// Local are further addresses that are local to every VPC's namespace, e.g. 169.254.170.2: what
+	// listens on them there is reached by the VPC's interfaces.
+	Local []netip.Addr
 	// Logger hears of what Prune removes and of what had to be mended. Nil: slog.Default().
 	Logger *slog.Logger
 }
@@ -129,6 +132,15 @@ func (h *Host) begin(ctx context.Context) error {
 		h.mu.Unlock()
 	}
 	return err
+}
+
+// local are the addresses of Config.Local.
+func (h *Host) local() []netip.Prefix {
+	var all []netip.Prefix
+	for _, a := range h.cfg.Local {
+		all = append(all, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return all
 }
 
 // ENINamespace is the path of the interface's network namespace, for an OCI spec.

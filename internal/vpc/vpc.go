@@ -98,7 +98,7 @@ func (h *Host) ensureVPC(ctx context.Context, v VPC) error {
 		return fmt.Errorf("find lo: %w", err)
 	}
 	dns := netip.PrefixFrom(offset(v.CIDRs[0], dnsOffset), 32)
-	if err := setAddrs(n.ns.link, lo, dns); err != nil {
+	if err := setAddrs(n.ns.link, lo, append(h.local(), dns)...); err != nil {
 		return err
 	}
 	if v.InternetGateway {

@@ -75,6 +75,9 @@ type Controller struct {
 	failed  []string        // what is wrong with it, e.g. addresses that could not be opened
 	retryAt time.Time       // when it is swapped in again because of that
 	told    map[string]bool // what was wrong in the last pass, to say it once
+
+	started chan struct{} // closed after the first pass
+	once    sync.Once     // closes started
 }
 
 // New returns a controller; Run starts it.
@@ -85,7 +88,7 @@ func New(cfg Config) *Controller {
 	}
 	return &Controller{
 		store: cfg.Store, engine: cfg.Engine, log: log, compiler: newCompiler(cfg.FrontDoor),
-		observer: &observer{engine: cfg.Engine}, behind: true,
+		observer: &observer{engine: cfg.Engine}, behind: true, started: make(chan struct{}),
 	}
 }
 
@@ -118,8 +121,13 @@ func (c *Controller) Run(ctx context.Context) error {
 		if pause := c.pass(ctx, rowsChanged); pause > 0 {
 			timer.Reset(pause)
 		}
+		c.once.Do(func() { close(c.started) })
 	}
 }
+
+// Started is closed once the data plane has its first table: from then on, what load balancers there
+// were before a restart accept connections again.
+func (c *Controller) Started() <-chan struct{} { return c.started }
 
 // watch signals changes of rows that may matter. What changes while the signal is out is seen by
 // the pass or by the next signal.
