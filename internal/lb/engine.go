@@ -227,7 +227,8 @@ func (e *Engine) Stats() Stats {
 const drainPoll = 10 * time.Millisecond
 
 // Shutdown stops accepting, lets requests in flight finish and closes idle connections. When ctx
-// ends first, what is left is cut and the error of ctx is returned. The engine is closed afterwards.
+// ends first, what is left is cut and the error of ctx is returned. The engine is closed
+// afterwards.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	tick := time.NewTicker(drainPoll)
 	defer tick.Stop()

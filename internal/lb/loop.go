@@ -91,7 +91,7 @@ func (l *loop) run() {
 	after := l.settle
 	for !l.stopping.Load() {
 		l.tick()
-		l.wheel.Advance(l.now, after)
+		l.wheel.Advance(l.now, l.expire)
 		l.flushLazy()
 		l.sendRecords()
 		if err := l.poll.Wait(l.timeout(), after); err != nil {
@@ -109,9 +109,7 @@ func (l *loop) flushLazy() {
 		batch := l.lazy
 		l.lazy = l.lazySpare[:0]
 		for _, s := range batch {
-			if !s.closed {
-				s.flush()
-			}
+			l.flush(s)
 		}
 		l.lazySpare = batch
 		l.settle()
@@ -141,34 +139,66 @@ func (l *loop) settle() {
 			s := l.requeued[n-1]
 			l.requeued = l.requeued[:n-1]
 			s.queued = false
-			if !s.closed {
-				l.guard(s)
-			}
+			l.attend(s)
 			continue
 		}
 		if n := len(l.dirty); n > 0 {
 			s := l.dirty[n-1]
 			l.dirty = l.dirty[:n-1]
-			if !s.closed {
-				s.flush()
-			}
+			l.flush(s)
 			continue
 		}
 		l.recycle()
 	}
 }
 
-// guard calls the owner of a socket. A panic in there costs that connection, and the exchange that
-// it takes part in, and nothing else.
-func (l *loop) guard(s *sock) {
+// attend calls the owner of a socket.
+func (l *loop) attend(s *sock) {
+	if !s.closed {
+		defer s.rescue()
+		s.owner.onEvent()
+	}
+}
+
+func (l *loop) flush(s *sock) {
+	if !s.closed {
+		defer s.rescue()
+		s.flush()
+	}
+}
+
+// expire tells the owner of a timer that its time has come.
+func (l *loop) expire(h poll.Expirer) {
+	defer l.settle()
 	defer func() {
-		if r := recover(); r != nil {
-			l.log.Error("connection failed by a defect", "panic", r, "stack", string(debug.Stack()))
-			s.owner.abandon()
-			s.reset()
+		r := recover()
+		if r == nil {
+			return
+		}
+		l.complain(r)
+		switch h := h.(type) {
+		case sockOwner:
+			h.abandon()
+		case *exchange:
+			h.cut("defect")
 		}
 	}()
-	s.owner.onEvent()
+	h.Expired()
+}
+
+// rescue, deferred, makes a panic cost one connection, and the exchange that it takes part in, and
+// nothing else.
+func (s *sock) rescue() {
+	if r := recover(); r != nil {
+		s.loop.complain(r)
+		s.owner.abandon()
+		s.reset()
+	}
+}
+
+// complain reports a defect.
+func (l *loop) complain(r any) {
+	l.log.Error("connection failed by a defect", "panic", r, "stack", string(debug.Stack()))
 }
 
 // socks returns all connections of the loop.

@@ -58,9 +58,6 @@ func (ex *exchange) responseHead(r *http1.Response, more bool) bool {
 	ex.status, ex.targetStatus = r.Status, r.Status
 	ex.countAnswer(r.Status)
 	ex.phase = relaying
-	if ex.expect && !ex.reqDone && ex.http2 {
-		ex.last()
-	}
 	ex.appStickiness(r)
 	ex.down.sendHead(ex, r, more)
 	if r.Status == 101 {
@@ -109,9 +106,6 @@ func (ex *exchange) bodyDownEnd(trailers []byte, reusable bool) {
 		// The target has answered without waiting for the whole request: the rest of it has
 		// nowhere to go.
 		reusable = false
-		if ex.expect {
-			ex.last()
-		}
 	}
 	up.release(reusable && !ex.closeUp)
 	ex.down.sendEnd(trailers)

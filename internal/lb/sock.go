@@ -73,6 +73,7 @@ func (l *loop) newSock(fd int, owner sockOwner) (*sock, error) {
 
 // Ready implements poll.Handler.
 func (s *sock) Ready(ev poll.Events) {
+	defer s.rescue()
 	s.loop.tick()
 	s.readable = s.readable || ev.Readable()
 	s.peerDone = s.peerDone || ev.PeerClosed()
@@ -85,7 +86,7 @@ func (s *sock) Ready(ev poll.Events) {
 	if ev.Broken() && !s.opening {
 		s.broken = true
 	}
-	s.loop.guard(s)
+	s.owner.onEvent()
 }
 
 // again has the owner called once more after the current event.

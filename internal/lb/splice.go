@@ -8,8 +8,8 @@ import (
 )
 
 // Large bodies between two plain connections are moved within the kernel: from the target's socket
-// into a pipe, and from the pipe into the client's. What the client does not take stays in the pipe,
-// which thereby is the buffer, with a bound.
+// into a pipe, and from the pipe into the client's. What the client does not take stays in the
+// pipe, which thereby is the buffer, with a bound.
 
 const (
 	// spliceMin is from how many remaining bytes on a body is moved this way.

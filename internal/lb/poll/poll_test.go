@@ -130,7 +130,7 @@ func TestWheel(t *testing.T) {
 		{301 * time.Second, []string{"earlier", "1s", "later", "far"}},
 	}
 	for _, s := range steps {
-		w.Advance(s.now, nothing)
+		w.Advance(s.now, Expirer.Expired)
 		if !slices.Equal(fired, s.want) {
 			t.Fatalf("at %v fired %v, want %v", s.now, fired, s.want)
 		}
@@ -145,7 +145,7 @@ func TestWheelNext(t *testing.T) {
 		Tick, time.Second, 60 * time.Second, 101 * time.Second, 99 * time.Second,
 	} {
 		var w Wheel
-		w.Advance(3*time.Second, nothing)
+		w.Advance(3*time.Second, Expirer.Expired)
 		w.Set(&Timer{H: call(nothing)}, 3*time.Second+at)
 		if next := w.Next(3 * time.Second); next < at || next > at+Tick {
 			t.Errorf("Next = %v for a timer in %v", next, at)
@@ -160,7 +160,7 @@ func TestWheelResumesPausedTimer(t *testing.T) {
 	w.Set(tm, time.Second)
 	w.Pause(tm)
 	w.Set(tm, 500*time.Millisecond)
-	w.Advance(600*time.Millisecond, nothing)
+	w.Advance(600*time.Millisecond, Expirer.Expired)
 	if fired != 1 {
 		t.Fatal("a paused timer that is set again does not fire")
 	}

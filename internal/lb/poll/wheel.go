@@ -93,22 +93,22 @@ func (w *Wheel) unlink(t *Timer) {
 	w.count--
 }
 
-// Advance fires all timers whose deadline is not after now.
-func (w *Wheel) Advance(now time.Duration, after func()) {
+// Advance calls fire for all timers whose deadline is not after now; it is fire that tells them.
+func (w *Wheel) Advance(now time.Duration, fire func(Expirer)) {
 	target := int64(now / Tick)
 	first := max(w.tick+1, target-wheelSlots+1)
 	for tick := first; tick <= target; tick++ {
 		w.tick = tick
 		slot := int(tick % wheelSlots)
 		if w.used[slot/64]&(1<<(slot%64)) != 0 {
-			w.fire(slot, now, after)
+			w.fire(slot, now, fire)
 		}
 	}
 	w.tick = max(w.tick, target)
 }
 
 // fire empties a slot first, for the timers that it calls may set timers, also into the same slot.
-func (w *Wheel) fire(slot int, now time.Duration, after func()) {
+func (w *Wheel) fire(slot int, now time.Duration, fire func(Expirer)) {
 	head := w.slots[slot]
 	var due []*Timer
 	for t := head.next; t != head; t = t.next {
@@ -126,8 +126,7 @@ func (w *Wheel) fire(slot int, now time.Duration, after func()) {
 			w.link(t)
 		default:
 			t.deadline = 0
-			t.H.Expired()
-			after()
+			fire(t.H)
 		}
 	}
 }
