@@ -84,7 +84,7 @@ check: ## Format, vet, generated code
 .PHONY: bench
 bench: bench-deps build ## Measure: the whole on the example stack, the data plane beside other proxies
 	$(SUDO) env "PATH=$$PATH" FAIRLEAD_BIN=$(CURDIR)/$(BIN) go run ./bench/stack
-	FAIRLEAD_BIN=$(CURDIR)/$(BIN) go run ./bench/proxy
+	go run ./bench
 
 .PHONY: clean
 clean: ## Remove what was built
