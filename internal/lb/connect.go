@@ -38,7 +38,7 @@ func (ex *exchange) connect(mayReuse bool) {
 // of an answer, nothing of a body was sent, and repeating the method is harmless by definition
 // (RFC 9110, section 9.2.2). That is the race between a request and the target's idle timeout.
 func (ex *exchange) mayRetry() bool {
-	if !ex.reused || ex.retried || ex.bodySent || !ex.reqDone || ex.phase != waiting {
+	if !ex.reused || ex.retried || ex.spoke || ex.bodySent || !ex.reqDone || ex.phase != waiting {
 		return false
 	}
 	if ex.chunked || ex.length > 0 || ex.upgrade {

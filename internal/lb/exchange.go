@@ -37,6 +37,7 @@ type exchange struct {
 	retried  bool
 	reused   bool // the connection to the target has served requests before
 	bodySent bool // bytes of the request body went to the target
+	spoke    bool // something of a response has come
 
 	eofUp, eofDown bool // which ends of a tunnel have been passed on
 
@@ -164,7 +165,7 @@ func (ex *exchange) reset() {
 	ex.reqFacts, ex.respFacts = reqFacts{}, respFacts{cookies: ex.cookies[:0]}
 	ex.reqBody = http1.Body{}
 	ex.reqDone, ex.respDone, ex.retried, ex.reused, ex.bodySent = false, false, false, false, false
-	ex.eofUp, ex.eofDown = false, false
+	ex.spoke, ex.eofUp, ex.eofDown = false, false, false
 	ex.text, ex.head = ex.text[:0], ex.head[:0]
 }
 

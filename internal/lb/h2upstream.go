@@ -345,6 +345,7 @@ func (st *upStream) onBlock(b *headerBlock) {
 		st.onTrailers(b)
 		return
 	}
+	ex.spoke = true
 	r := &st.link.loop.resp
 	if !buildResponse(r, b, ex.isHead) || r.Interim() && b.end || r.Status == 101 ||
 		b.size > http1.MaxResponseHead {

@@ -228,13 +228,18 @@ func TestCloseDelimitedResponse(t *testing.T) {
 // The race between a request and the idle timeout of the target is hidden by one retry, for
 // requests that can be repeated.
 func TestRetryOnStaleConnection(t *testing.T) {
-	for method, want := range map[string]int{"GET": 200, "POST": 502} {
+	for _, test := range []struct {
+		method, answer string // to the second request on a connection
+		want           int
+	}{{"GET", "", 200}, {"POST", "", 502}, {"GET", "HTTP/1.1 2", 502}, {"GET", "garbage", 502}} {
+		method, want := test.method, test.want
 		var requests atomic.Int32
 		f := serve(t, unprobed(groupOf("g", rawTarget(t, func(c net.Conn, r *bufio.Reader) {
 			readHead(r)
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 			if requests.Add(1) == 1 {
-				readHead(r) // the second request on this connection gets no answer
+				readHead(r)
+				io.WriteString(c, test.answer)
 			}
 		}))))
 		c := f.raw(hello)

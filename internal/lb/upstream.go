@@ -30,7 +30,6 @@ type upConn struct {
 	inBody  bool
 	closing bool // the target closes the connection after the response
 	chunked bool // the request body is sent in chunks
-	spoke   bool // something of a response has come
 	pooled  bool
 }
 
@@ -82,7 +81,7 @@ var targetTLS = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS
 // sendHead implements upstream.
 func (u *upConn) sendHead(ex *exchange) {
 	u.chunked = ex.chunked
-	u.spoke, u.inBody, u.closing = false, false, false
+	u.inBody, u.closing = false, false
 	u.write(ex.head)
 }
 
@@ -244,7 +243,7 @@ func (u *upConn) pump() {
 			u.loop.putBuf(u.kept)
 			u.kept = nil
 		}
-		u.spoke = true
+		u.ex.spoke = true
 		u.process(buf[:n+m])
 		if !u.readable {
 			return
@@ -269,7 +268,7 @@ func (u *upConn) inputEnded(err error) {
 		ex.bodyDownEnd(nil, false)
 	case u.inBody && errors.Is(err, io.EOF):
 		u.lose(502, "target closed the connection within the response body")
-	case u.spoke || ex.reused:
+	case ex.spoke:
 		u.lose(502, "target closed the connection before the response was complete")
 	default:
 		u.lose(502, "target closed the connection without a response")
