@@ -1,6 +1,6 @@
 # Fairlead's front door. `make help` lists what it opens.
 
-SHELL := /bin/bash
+SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -72,7 +72,8 @@ TF_PLUGIN_DIR ?= $(shell find / -xdev -type f -name 'terraform-provider-aws_v*' 
 
 .PHONY: test
 test: test-deps build ## Run every test; what cannot run here says why
-	FAIRLEAD_BIN=$(CURDIR)/$(BIN) FAIRLEAD_TF_PLUGIN_DIR=$(TF_PLUGIN_DIR) go test -timeout 15m ./...
+	FAIRLEAD_BIN=$(CURDIR)/$(BIN) FAIRLEAD_TF_PLUGIN_DIR=$(TF_PLUGIN_DIR) \
+	  go test -json -timeout 15m ./... | go run ./test/report
 
 .PHONY: check
 check: ## Format, vet, generated code
