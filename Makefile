@@ -1,6 +1,7 @@
 # Fairlead's front door. `make help` lists what it opens.
 
-SHELL := /bin/bash -o pipefail
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
