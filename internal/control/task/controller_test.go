@@ -233,6 +233,9 @@ func TestLifeOfATask(t *testing.T) {
 	if task.Containers[0].LastStatus != "STOPPED" || task.Containers[0].ExitCode == nil {
 		t.Errorf("container %+v, want STOPPED with an exit code", task.Containers[0])
 	}
+	if task.Version > 30 {
+		t.Errorf("the task was written %d times: some step writes what has not changed", task.Version)
+	}
 	w.nothingLeft()
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -100,6 +100,10 @@ func (w *worker) stop(ctx context.Context, task row.Task) (next, error) {
 	if !done {
 		return next{at: at}, w.observe(ctx, unchanged)
 	}
+	// Exit codes first: nobody can tell them any more once the containers are gone.
+	if err := w.observe(ctx, unchanged); err != nil {
+		return next{}, err
+	}
 	if err := containers.Remove(ctx); err != nil {
 		return next{}, err
 	}
