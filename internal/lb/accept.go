@@ -85,12 +85,36 @@ func (a *acceptor) Ready(poll.Events) {
 	}
 }
 
-// refuse deals with the lack of file descriptors: the connection stays in the queue, and the loop
-// looks at it again when the next timer or event lets it.
+// refuse deals with the lack of file descriptors: the one that the loop keeps in reserve takes the
+// connection out of the queue, and is used to close it. Left in the queue, it would wake the loop
+// again and again.
 func (a *acceptor) refuse(err error) {
-	a.loop.eng.warn.warn(a.loop.log, "accept connection", err)
+	l := a.loop
+	l.eng.warn.warn(l.log, "accept connection", err)
+	l.rejected(a)
+	if l.reserve < 0 {
+		return
+	}
+	unix.Close(l.reserve)
+	if fd, _, err := unix.Accept4(a.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC); err == nil {
+		unix.Close(fd)
+	}
+	l.reserve = reserveFD()
+}
+
+// reserveFD takes a descriptor that only has to be there; -1 if there is none.
+func reserveFD() int {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return -1
+	}
+	return fd
+}
+
+// rejected counts a connection that was not taken.
+func (l *loop) rejected(a *acceptor) {
 	for _, ln := range a.listeners() {
-		a.loop.counters.lb(ln.LoadBalancer).RejectedConnectionCount++
+		l.counters.lb(ln.LoadBalancer).RejectedConnectionCount++
 	}
 }
 
@@ -104,11 +128,9 @@ func (a *acceptor) listeners() []*listener {
 // take begins to serve a connection.
 func (a *acceptor) take(fd int, remote netip.AddrPort) {
 	l := a.loop
-	if a.front == nil || l.clients >= l.eng.maxClients {
+	if a.front == nil || l.clients >= l.maxClients {
 		unix.Close(fd)
-		for _, ln := range a.listeners() {
-			l.counters.lb(ln.LoadBalancer).RejectedConnectionCount++
-		}
+		l.rejected(a)
 		return
 	}
 	info := connInfo{acc: a, remote: remote, created: l.now}

@@ -96,7 +96,7 @@ func (c *client) pump() {
 		c.dropKept()
 		c.process(buf[:n+m])
 	}
-	c.again()
+	c.yield()
 }
 
 // wantsInput says whether more input can be used now.

@@ -77,7 +77,7 @@ func (c *h2conn) onEvent() {
 			return
 		}
 	}
-	c.again()
+	c.yield()
 }
 
 var (

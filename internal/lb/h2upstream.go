@@ -94,7 +94,7 @@ func (u *h2up) onEvent() {
 			return
 		}
 	}
-	u.again()
+	u.yield()
 }
 
 // Expired implements poll.Expirer: the connection does not come about, or nobody needs it.

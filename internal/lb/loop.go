@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"fairlead/internal/lb/http1"
 	"fairlead/internal/lb/match"
 	"fairlead/internal/lb/poll"
@@ -51,6 +53,7 @@ type loop struct {
 	lazy      []*sock  // to flush after the current batch of events
 	lazySpare []*sock  // memory for lazy
 	requeued  []*sock  // to look at again after the current event
+	yielded   []*sock  // to look at again after the next batch of events
 	ended     []*exchange
 	spare     []*exchange
 
@@ -60,11 +63,13 @@ type loop struct {
 	upReq http1.Request // a request head that we have written ourselves
 	view  match.View
 
-	records  *recordBatch
-	counters *loopCounters
-	clients  int // client connections
-	draining bool
-	stopping atomic.Bool
+	records    *recordBatch
+	counters   *loopCounters
+	clients    int // client connections
+	maxClients int // the limit of clients
+	reserve    int // a file descriptor to give up when there is no other
+	draining   bool
+	stopping   atomic.Bool
 }
 
 func newLoop(e *Engine, id int) (*loop, error) {
@@ -81,8 +86,8 @@ func newLoop(e *Engine, id int) (*loop, error) {
 	return &loop{
 		id: id, eng: e, log: e.log, poll: p, start: e.start, live: emptyLive(),
 		random: rand.NewChaCha8(seed), rbuf: make([]byte, readSize+maxKept),
-		acceptors: map[bindKey][]*acceptor{},
-		counters:  newLoopCounters(),
+		acceptors: map[bindKey][]*acceptor{}, counters: newLoopCounters(),
+		reserve: reserveFD(), maxClients: e.maxClients,
 	}, nil
 }
 
@@ -99,8 +104,20 @@ func (l *loop) run() {
 			return
 		}
 		l.flushLazy()
+		l.resume()
 	}
 	l.closeAll()
+}
+
+// resume gives another turn to the connections that had let others go first.
+func (l *loop) resume() {
+	batch := l.yielded
+	l.yielded = nil
+	for _, s := range batch {
+		s.yielded = false
+		l.attend(s)
+		l.settle()
+	}
 }
 
 // flushLazy sends what many events have written to the same connection.
@@ -118,6 +135,9 @@ func (l *loop) flushLazy() {
 
 // timeout is how long the loop may sleep.
 func (l *loop) timeout() time.Duration {
+	if len(l.yielded) > 0 {
+		return 0
+	}
 	d := l.wheel.Next(l.now)
 	if l.records != nil && (d < 0 || d > recordDelay) {
 		return recordDelay
@@ -263,6 +283,9 @@ func (l *loop) closeAll() {
 	}
 	for _, p := range l.pipes {
 		p.close()
+	}
+	if l.reserve >= 0 {
+		unix.Close(l.reserve)
 	}
 	l.sendRecords()
 	if err := l.poll.Close(); err != nil {

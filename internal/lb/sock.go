@@ -47,6 +47,7 @@ type sock struct {
 	finSent  bool
 	finAfter bool // send our end of stream after the buffer
 	queued   bool // on the loop's list of sockets to look at again
+	yielded  bool // on the loop's list of sockets that let others go first
 	opening  bool // connect(2) is under way
 	choked   bool // somebody waits for room in the buffer
 	relieved bool // there is room again
@@ -94,6 +95,14 @@ func (s *sock) again() {
 	if !s.queued && !s.closed {
 		s.queued = true
 		s.loop.requeued = append(s.loop.requeued, s)
+	}
+}
+
+// yield has the owner called once more after others had their turn: it has used up its budget.
+func (s *sock) yield() {
+	if !s.yielded && !s.closed {
+		s.yielded = true
+		s.loop.yielded = append(s.loop.yielded, s)
 	}
 }
 

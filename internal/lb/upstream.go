@@ -250,7 +250,7 @@ func (u *upConn) pump() {
 		}
 	}
 	if u.ex != nil {
-		u.again()
+		u.yield()
 	}
 }
 
