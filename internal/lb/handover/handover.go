@@ -54,6 +54,7 @@ func Offer(ctx context.Context, path string, listeners func() ([]lb.Inherited, e
 		return fmt.Errorf("offer hand-over: %w", err)
 	}
 	defer ln.Close()
+	ln.SetUnlinkOnClose(false) // by then the name may belong to the successor
 	if err := os.Chmod(path, 0o600); err != nil {
 		return fmt.Errorf("offer hand-over: %w", err)
 	}
@@ -61,7 +62,7 @@ func Offer(ctx context.Context, path string, listeners func() ([]lb.Inherited, e
 	for {
 		conn, err := ln.AcceptUnix()
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return errors.Join(ctx.Err(), os.Remove(path))
 		}
 		if err != nil {
 			return fmt.Errorf("offer hand-over: %w", err)

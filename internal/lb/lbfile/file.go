@@ -25,6 +25,7 @@ import (
 type File struct {
 	Listeners    []Listener    `json:"listeners" doc:"what to accept"`
 	TargetGroups []TargetGroup `json:"target_groups,omitempty" doc:"where to forward to"`
+	Handover     string        `json:"handover_socket,omitempty" doc:"Unix socket over which a successor takes the listening sockets; a second process with the same configuration replaces the first without refusing a connection"`
 	AccessLog    string        `json:"access_log,omitempty" doc:"file for access-log lines; - is standard output; empty turns the log off"`
 }
 
@@ -148,6 +149,7 @@ func Load(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration %s: %w", path, err)
 	}
+	f.Handover = within(filepath.Dir(path), f.Handover)
 	for i := range f.Listeners {
 		for j := range f.Listeners[i].Certificates {
 			c := &f.Listeners[i].Certificates[j]

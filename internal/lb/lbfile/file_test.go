@@ -96,7 +96,7 @@ func TestSchema(t *testing.T) {
 	if err := json.Unmarshal(b, &schema); err != nil {
 		t.Fatal(err)
 	}
-	if len(schema.Properties) != 3 || fmt.Sprint(schema.Required) != "[listeners]" {
+	if len(schema.Properties) != 4 || fmt.Sprint(schema.Required) != "[listeners]" {
 		t.Errorf("properties %v, required %v", schema.Properties, schema.Required)
 	}
 	for _, word := range []string{"query_values", "certificates", "draining", "StatusCode"} {
@@ -135,6 +135,53 @@ func TestRunReloads(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// A second process with the same configuration replaces the first, and every request is answered.
+func TestRunHandsOver(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	free.Close()
+	dir := t.TempDir()
+	config := func(name string) string {
+		path := filepath.Join(dir, name)
+		text := fmt.Sprintf(`{"handover_socket": "handover", "listeners": [{"id": "l",
+			"protocol": "HTTP", "addresses": [%q], "default_actions": [{"type": "fixed-response",
+			"fixed_response": {"StatusCode": 200, "ContentType": "text/plain", "Body": %q}}]}]}`,
+			addr, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	log := slog.New(slog.DiscardHandler)
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { first <- Run(t.Context(), config("one"), 2, log) }()
+	await(t, addr, "one")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { second <- Run(ctx, config("two"), 1, log) }()
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for {
+		resp, err := c.Get("http://" + addr)
+		if err != nil {
+			t.Fatalf("during the hand-over: %v", err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if string(body) == "two" && len(first) == 1 {
+			break
+		}
+	}
+	if err := <-first; err != nil {
+		t.Errorf("predecessor: %v", err)
+	}
+	cancel()
+	if err := <-second; err != nil {
+		t.Errorf("successor: %v", err)
 	}
 }
 

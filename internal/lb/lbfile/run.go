@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"fairlead/internal/lb"
+	"fairlead/internal/lb/handover"
 )
 
 const (
@@ -26,9 +28,9 @@ const (
 	gcPercent = 50
 )
 
-// Run serves the configuration in a file until ctx ends, and reloads it when it changes. loops is
-// the number of event loops, 0 for one per CPU. It returns an error if the first configuration
-// cannot be served.
+// Run serves the configuration in a file until ctx ends or a successor takes over, and reloads it
+// when it changes. loops is the number of event loops, 0 for one per CPU. It returns an error if the
+// first configuration cannot be served.
 func Run(ctx context.Context, path string, loops int, log *slog.Logger) error {
 	f, err := Load(path)
 	if err != nil {
@@ -39,25 +41,59 @@ func Run(ctx context.Context, path string, loops int, log *slog.Logger) error {
 		return err
 	}
 	defer out.close()
+	engine, err := start(f, loops, log, out)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	log.Info("serving", "listeners", len(f.Listeners), "target_groups", len(f.TargetGroups))
+	serving, stop := context.WithCancel(ctx)
+	var offering sync.WaitGroup
+	if f.Handover != "" {
+		offering.Go(func() { offer(serving, stop, engine, f.Handover, log) })
+	}
+	watch(serving, engine, path, f, log)
+	stop()
+	offering.Wait()
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	return engine.Shutdown(ending)
+}
+
+// start puts a configuration to work, with the sockets of a predecessor if there is one.
+func start(f *File, loops int, log *slog.Logger, out *accessLog) (*lb.Engine, error) {
 	// A loop occupies a processor of the Go scheduler even while it waits. One more than there are
 	// loops keeps the scheduler from taking them away for nothing.
 	loops = cmp.Or(loops, runtime.NumCPU())
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), loops+1))
 	debug.SetGCPercent(gcPercent)
-	cfg := lb.Config{Loops: loops, Logger: log, AccessLog: out.write}
-	engine, err := lb.New(cfg)
+	taken := &handover.Taken{}
+	if f.Handover != "" {
+		var err error
+		if taken, err = handover.Take(f.Handover); err != nil {
+			return nil, err
+		}
+	}
+	engine, err := lb.New(lb.Config{Loops: loops, Logger: log, AccessLog: out.write,
+		Inherited: taken.Sockets})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer engine.Close()
-	if err := swap(engine, f); err != nil {
-		return err
+	if err := errors.Join(swap(engine, f), taken.Ready()); err != nil {
+		return nil, errors.Join(err, engine.Close())
 	}
-	log.Info("serving", "listeners", len(f.Listeners), "target_groups", len(f.TargetGroups))
-	watch(ctx, engine, path, f, log)
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
-	return engine.Shutdown(ending)
+	return engine, nil
+}
+
+// offer waits for a successor and stops serving when it has come.
+func offer(ctx context.Context, stop func(), e *lb.Engine, path string, log *slog.Logger) {
+	switch err := handover.Offer(ctx, path, e.Listeners); {
+	case err == nil:
+		log.Info("a successor has taken over")
+		stop()
+	case ctx.Err() == nil:
+		log.Error("no successor will be able to take over", "error", err)
+	}
 }
 
 // swap puts a configuration to work.
