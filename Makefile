@@ -47,8 +47,8 @@ bench-deps:
 
 .PHONY: run
 run: run-deps build ## Start Fairlead, apply examples/ecs-fargate-alb, send requests; Ctrl-C ends it
-	$(SUDO) env "PATH=$$PATH" FAIRLEAD_TF_PLUGIN_DIR=$(TF_PLUGIN_DIR) \
-	  go run ./examples/ecs-fargate-alb/demo --fairlead $(BIN)
+	@go build -o .build/demo ./examples/ecs-fargate-alb/demo
+	@$(SUDO) env "PATH=$$PATH" FAIRLEAD_TF_PLUGIN_DIR=$(TF_PLUGIN_DIR) .build/demo --fairlead $(BIN)
 
 # The background instance of up and down.
 PID := .build/fairlead.pid

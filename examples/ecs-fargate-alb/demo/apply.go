@@ -61,12 +61,15 @@ func (d *demo) terraform(ctx context.Context) (string, error) {
 		}
 	}
 	chdir := "-chdir=" + work
-	if err := d.command(ctx, "terraform", chdir, "init", "-input=false",
-		"-plugin-dir="+os.Getenv(pluginDirVar)); err != nil {
-		return "", err
+	for _, step := range [][]string{
+		{"init", "-input=false", "-plugin-dir=" + os.Getenv(pluginDirVar)},
+		{"plan", "-input=false", "-out=plan", "-var=certificate_dir=" + d.certificateDir()},
+	} {
+		if err := d.quietly(ctx, "terraform", append([]string{chdir}, step...)...); err != nil {
+			return "", err
+		}
 	}
-	if err := d.command(ctx, "terraform", chdir, "apply", "-auto-approve", "-input=false",
-		"-var=certificate_dir="+d.certificateDir()); err != nil {
+	if err := d.command(ctx, "terraform", chdir, "apply", "-input=false", "plan"); err != nil {
 		return "", err
 	}
 	out, err := exec.CommandContext(ctx, "terraform", chdir, "output", "-json", "dns_name").Output()

@@ -158,6 +158,16 @@ func (d *demo) certificate(ctx context.Context) error {
 
 func (d *demo) certificateDir() string { return filepath.Join(d.dir, "certificate") }
 
+// quietly runs a program like command, but shows what it prints only when it fails.
+func (d *demo) quietly(ctx context.Context, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = clientEnv()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %v: %w\n%s", name, args, err, out)
+	}
+	return nil
+}
+
 // command runs a program with the environment of AWS clients and shows what it prints.
 func (d *demo) command(ctx context.Context, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
