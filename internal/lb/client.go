@@ -66,6 +66,9 @@ func (c *client) onEvent() {
 			c.end()
 			return
 		}
+		if c.moves() {
+			c.ex.touch()
+		}
 		if c.hasRoom() {
 			c.ex.roomDown()
 		}

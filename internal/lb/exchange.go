@@ -39,6 +39,8 @@ type exchange struct {
 	bodySent bool // bytes of the request body went to the target
 	spoke    bool // something of a response has come
 
+	unsent int // what the kernel held for the client when the time was up before
+
 	eofUp, eofDown bool // which ends of a tunnel have been passed on
 
 	text []byte // where the texts of reqFacts are
@@ -101,6 +103,8 @@ type downstream interface {
 	congested() bool
 	// wantBody asks for more of the request body, after acceptsBody was false.
 	wantBody()
+	// unsent is how much the kernel holds that the client has not acknowledged.
+	unsent() int
 	// cut ends a response that cannot be completed.
 	cut(ex *exchange)
 	// finished says that the exchange is over.
@@ -165,7 +169,7 @@ func (ex *exchange) reset() {
 	ex.reqFacts, ex.respFacts = reqFacts{}, respFacts{cookies: ex.cookies[:0]}
 	ex.reqBody = http1.Body{}
 	ex.reqDone, ex.respDone, ex.retried, ex.reused, ex.bodySent = false, false, false, false, false
-	ex.spoke, ex.eofUp, ex.eofDown = false, false, false
+	ex.spoke, ex.eofUp, ex.eofDown, ex.unsent = false, false, false, 0
 	ex.text, ex.head = ex.text[:0], ex.head[:0]
 }
 
@@ -180,6 +184,8 @@ func (ex *exchange) touch() {
 func (ex *exchange) Expired() {
 	switch {
 	case ex.phase == over:
+	case ex.drains():
+		ex.touch()
 	case ex.phase == tunnel || ex.phase == relaying:
 		ex.cut("idle timeout")
 	case !ex.reqDone && (ex.up == nil || !ex.up.congested()):
@@ -187,6 +193,18 @@ func (ex *exchange) Expired() {
 	default:
 		ex.fail(504, "target did not answer in time")
 	}
+}
+
+// drains says whether a client that seems idle takes what the kernel has for it: with large buffers
+// that goes on for long without an event. One that does not is found out one idle timeout later.
+func (ex *exchange) drains() bool {
+	if ex.phase != relaying && ex.phase != tunnel {
+		return false
+	}
+	queued := ex.down.unsent()
+	moved := queued > 0 && (ex.unsent == 0 || queued < ex.unsent)
+	ex.unsent = queued
+	return moved
 }
 
 // startBody prepares for the body of a request; it returns nil if there is none.

@@ -31,6 +31,8 @@ type senderOwner interface {
 	roomAgain()
 	// allSent says that our direction has ended.
 	allSent()
+	// progress says that something that waited was sent.
+	progress()
 }
 
 // block writes a header block that fields appends.
@@ -142,6 +144,7 @@ func (s *h2sender) send() {
 	}
 	if s.waiting() > 0 {
 		s.sent += s.frames(s.out[s.sent:], s.last && s.tail == nil)
+		s.owner.progress()
 		if s.waiting() == 0 {
 			s.out, s.sent = s.out[:0], 0
 		}

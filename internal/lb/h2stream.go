@@ -175,6 +175,13 @@ func (st *h2stream) roomAgain() {
 	}
 }
 
+// progress implements senderOwner.
+func (st *h2stream) progress() {
+	if st.ex != nil {
+		st.ex.touch()
+	}
+}
+
 // allSent implements senderOwner: the response is complete.
 func (st *h2stream) allSent() {
 	if !st.reqEnd {
@@ -267,6 +274,9 @@ func (st *h2stream) sendGenerated(ex *exchange, g *generated) {
 		st.sendEnd(nil)
 	}
 }
+
+// unsent implements downstream.
+func (st *h2stream) unsent() int { return st.conn.sock.unsent() }
 
 // sendContinue implements downstream; over HTTP/2 the load balancer does not answer Expect.
 func (st *h2stream) sendContinue() {}

@@ -332,6 +332,13 @@ func (st *upStream) roomAgain() {
 	}
 }
 
+// progress implements senderOwner.
+func (st *upStream) progress() {
+	if st.ex != nil {
+		st.ex.touch()
+	}
+}
+
 // allSent implements senderOwner; the response is still to come.
 func (st *upStream) allSent() {}
 

@@ -64,6 +64,33 @@ func (f *fixture) settleBuffers() {
 	})
 }
 
+// A client that takes longer than the idle timeout for what is buffered, but takes something all
+// the time, is not idle.
+func TestSteadySlowReader(t *testing.T) {
+	const size = 8 << 20
+	f := serve(t, unprobed(groupOf("g", startTarget(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(size))
+		w.Write(make([]byte, size))
+	}))), quick)
+	c := f.raw(hello)
+	c.(*net.TCPConn).SetReadBuffer(32 << 10)
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for range 120 { // 2.4 s with an idle timeout of 1 s
+		<-tick.C
+		if _, err := io.CopyN(io.Discard, resp.Body, 2000); err != nil {
+			t.Fatalf("cut: %v", err)
+		}
+	}
+	if n, err := io.Copy(io.Discard, resp.Body); err != nil || n != size-120*2000 {
+		t.Errorf("%d bytes left, %v", n, err)
+	}
+}
+
 // A client that sends slowly does not lose anything, and a target that reads slowly stops it.
 func TestSlowTarget(t *testing.T) {
 	release := make(chan struct{})

@@ -51,6 +51,7 @@ type sock struct {
 	opening  bool // connect(2) is under way
 	choked   bool // somebody waits for room in the buffer
 	relieved bool // there is room again
+	moved    bool // the peer has taken something since moves was asked
 }
 
 // sockOwner reads what arrives and is told when more can be sent.
@@ -300,6 +301,7 @@ func (s *sock) taken(n int, e syscall.Errno, asked int) int {
 	if n < asked {
 		s.writable = false
 	}
+	s.moved = true
 	return n
 }
 
@@ -308,6 +310,22 @@ func (s *sock) hasRoom() bool {
 	was := s.relieved
 	s.relieved = false
 	return was
+}
+
+// moves says whether the peer has taken something since the last call.
+func (s *sock) moves() bool {
+	was := s.moved
+	s.moved = false
+	return was
+}
+
+// unsent is how much the kernel holds that the peer has not acknowledged, in bytes.
+func (s *sock) unsent() int {
+	n, err := unix.IoctlGetInt(int(s.fd), unix.SIOCOUTQ)
+	if err != nil || s.closed {
+		return 0
+	}
+	return n
 }
 
 // finish sends our end of stream once the buffer is empty.

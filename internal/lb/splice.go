@@ -102,6 +102,7 @@ func (s *sock) drainPipe() {
 			s.again()
 		default:
 			p.held -= int(n)
+			s.moved = true
 		}
 	}
 	if p.held == 0 || s.broken {

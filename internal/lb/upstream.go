@@ -202,6 +202,9 @@ func (u *upConn) onEvent() {
 		u.idleEvent()
 		return
 	}
+	if u.moves() {
+		u.ex.touch()
+	}
 	if u.hasRoom() {
 		u.ex.roomUp()
 	}
