@@ -137,6 +137,9 @@ func (a *acceptor) take(fd int, remote netip.AddrPort) {
 	if len(a.front.listeners) == 1 {
 		info.count(l, a.front.listeners[0])
 	}
+	if !a.front.secure {
+		l.logConn(&info, a.front.listeners[0], ConnRecord{})
+	}
 	var err error
 	if a.front.secure {
 		_, err = l.newGreeter(fd, info)
@@ -267,6 +270,9 @@ func (g *greeter) fail(err error) {
 	if a := g.info.acc; len(a.listeners()) > 0 && g.peerSpoke() {
 		g.loop.counters.lb(a.front.listeners[0].LoadBalancer).ClientTLSNegotiationErrorCount++
 	}
+	if g.peerSpoke() && len(g.info.acc.listeners()) > 0 {
+		g.loop.logConn(&g.info, g.info.acc.front.listeners[0], ConnRecord{Failure: err.Error()})
+	}
 	var header tls.RecordHeaderError
 	if errors.As(err, &header) && looksLikeHTTP(header.RecordHeader[:]) {
 		g.sendPlain(plainOnTLS)
@@ -329,11 +335,23 @@ func (g *greeter) welcome() {
 		info.certificate = "session-reused"
 	}
 	g.info.tls = info
+	if front := g.info.acc.front; front != nil {
+		g.loop.logConn(&g.info, front.listener([]byte(state.ServerName)),
+			ConnRecord{KeyExchange: keyExchange(state.CurveID)})
+	}
 	if state.NegotiatedProtocol == "h2" {
 		g.loop.newH2Conn(g.sock, g.info)
 		return
 	}
 	g.loop.adopt(g.sock, g.info)
+}
+
+// keyExchange is the name of a group; empty if none was used.
+func keyExchange(id tls.CurveID) string {
+	if id == 0 {
+		return ""
+	}
+	return id.String()
 }
 
 // connTraceID makes the identifier that joins the connection log with the access log.

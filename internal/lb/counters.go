@@ -95,10 +95,7 @@ func (s *GroupStats) add(o *GroupStats) {
 func bucketOf(d time.Duration) int {
 	us := uint64(max(d/time.Microsecond, 1))
 	power := bits.Len64(us) - 1
-	quarter := 0
-	if power >= 2 {
-		quarter = int(us>>(power-2)) & 3
-	}
+	quarter := int(us<<2>>power) & 3
 	return min(power*4+quarter, histogramBuckets-1)
 }
 

@@ -33,6 +33,9 @@ type Config struct {
 	// engine. The slice is valid only during the call. It must not block for long: while it does,
 	// records wait in memory up to a limit and are then dropped and counted.
 	AccessLog func([]AccessRecord)
+	// ConnectionLog receives the records of connections, from one goroutine of the engine, with
+	// the same limits.
+	ConnectionLog func(ConnRecord)
 	// Inherited are listening sockets of a predecessor, see [Engine.Listeners]. A Swap takes them
 	// over instead of opening the same addresses; the engine closes what the first Swap leaves.
 	Inherited []Inherited
@@ -69,6 +72,7 @@ type Engine struct {
 
 	batches        chan *recordBatch
 	spareBatches   chan *recordBatch
+	conns          chan ConnRecord // nil if nobody wants them
 	logging        sync.WaitGroup
 	droppedRecords atomic.Uint64
 
@@ -106,6 +110,10 @@ func New(cfg Config) (*Engine, error) {
 	var err error
 	if e.sealer, err = newSealer(); err != nil {
 		return nil, fmt.Errorf("start load balancer engine: %w", err)
+	}
+	if cfg.ConnectionLog != nil {
+		e.conns = make(chan ConnRecord, connQueue)
+		e.logging.Go(func() { e.passConns(cfg.ConnectionLog) })
 	}
 	n := cmp.Or(cfg.Loops, runtime.GOMAXPROCS(0))
 	e.maxClients = clientLimit() / n
@@ -273,6 +281,9 @@ func (e *Engine) Close() error {
 	e.running.Wait()
 	e.probing.Wait()
 	close(e.batches)
+	if e.conns != nil {
+		close(e.conns)
+	}
 	e.logging.Wait()
 	return nil
 }

@@ -127,8 +127,10 @@ type Attributes struct {
 	ResponseHeaders []Header
 	// TLSVersionHeader and TLSCipherHeader rename the two headers of TLSHeaders.
 	TLSVersionHeader, TLSCipherHeader string
-	// AccessLog asks for an [AccessRecord] per request.
-	AccessLog bool
+	// AccessLog asks for an [AccessRecord] per request, ConnectionLog for a [ConnRecord] per
+	// connection; on a shared address, where the name is not known without TLS, the first
+	// listener's counts.
+	AccessLog, ConnectionLog bool
 }
 
 // Header is one header field.
