@@ -81,12 +81,11 @@ func showEvents(ctx context.Context, out io.Writer, endpoint string, q eventsQue
 	switch {
 	case ctx.Err() != nil:
 		return nil
-	case err != nil:
-		return err
 	case q.follow:
-		return fmt.Errorf("fairlead has ended; go on later with --since %d", max(last, q.since))
+		return fmt.Errorf("the stream has ended; go on with --since %d: %w",
+			max(last, q.since), cmp.Or(err, io.EOF))
 	}
-	return nil
+	return err
 }
 
 // printEvents copies events and returns the sequence number of the last.

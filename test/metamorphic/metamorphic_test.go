@@ -6,6 +6,8 @@ package metamorphic
 import (
 	"context"
 	"encoding/json"
+	"flag"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -32,18 +34,18 @@ type circumstances struct {
 	reorder  bool // calls of different scripts are mixed
 }
 
+// seeds is how many histories are compared with the plain one: go test ./test/metamorphic -seeds 50.
+var seeds = flag.Uint64("seeds", 4, "how many histories are lived")
+
 func TestSameCallsSameEnd(t *testing.T) {
 	plain := live(t, circumstances{})
-	for name, c := range map[string]circumstances{
-		"restarts":           {seed: 1, restarts: true},
-		"restarts again":     {seed: 2, restarts: true},
-		"reordered":          {seed: 3, reorder: true},
-		"reordered, crashes": {seed: 4, restarts: true, reorder: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			compare(t, plain, live(t, c))
-		})
+	for seed := range *seeds {
+		c := circumstances{seed: seed + 1, restarts: seed%4 != 1, reorder: seed%2 == 1}
+		t.Run(fmt.Sprintf("seed=%d,restarts=%t,reorder=%t", c.seed, c.restarts, c.reorder),
+			func(t *testing.T) {
+				t.Parallel()
+				compare(t, plain, live(t, c))
+			})
 	}
 }
 
