@@ -135,7 +135,7 @@ func (c *Controller) watch(ctx context.Context, changed chan<- struct{}) {
 	w := c.store.Watch(row.LoadBalancers, row.Listeners, row.Rules, row.TargetGroups, row.Targets,
 		row.Certificates, row.NetworkInterfaces)
 	defer w.Close()
-	for {
+	for first := true; ; first = false { // the first pass is due whatever there is
 		view, changes, err := w.Next(ctx)
 		if err != nil {
 			if ctx.Err() == nil && !errors.Is(err, state.ErrClosed) {
@@ -143,7 +143,7 @@ func (c *Controller) watch(ctx context.Context, changed chan<- struct{}) {
 			}
 			return
 		}
-		if len(changes) > 0 && !matters(view, changes) {
+		if !first && !matters(view, changes) {
 			continue
 		}
 		select {
