@@ -162,10 +162,16 @@ func TestRunHandsOver(t *testing.T) {
 	first, second := make(chan error, 1), make(chan error, 1)
 	go func() { first <- Run(t.Context(), config("one"), 2, log) }()
 	await(t, addr, "one")
+	for { // it answers a moment before it offers its sockets
+		if _, err := os.Stat(filepath.Join(dir, "handover")); err == nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { second <- Run(ctx, config("two"), 1, log) }()
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for {
+	for len(second) == 0 {
 		resp, err := c.Get("http://" + addr)
 		if err != nil {
 			t.Fatalf("during the hand-over: %v", err)
@@ -175,6 +181,9 @@ func TestRunHandsOver(t *testing.T) {
 		if string(body) == "two" && len(first) == 1 {
 			break
 		}
+	}
+	if len(second) > 0 {
+		t.Fatalf("successor: %v", <-second)
 	}
 	if err := <-first; err != nil {
 		t.Errorf("predecessor: %v", err)
