@@ -31,7 +31,6 @@ const (
 type machine struct {
 	t     testing.TB
 	doors doors
-	fd    map[string]int
 	count int
 }
 
