@@ -39,6 +39,9 @@ type Containers struct {
 // Open returns the handle of a task; def is its task definition. wake is called, from any goroutine,
 // when the owner should look again.
 func (n *Node) Open(task row.Task, def ecs.TaskDefinition, wake func()) *Containers {
+	n.mu.Lock()
+	n.open++
+	n.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &Containers{
 		node: n, task: task, def: def, wake: wake, ctx: ctx, cancel: cancel,
@@ -329,4 +332,7 @@ func (t *Containers) Close() {
 		<-t.tails[i].done
 	}
 	t.stopMetadata()
+	t.node.mu.Lock()
+	t.node.open--
+	t.node.mu.Unlock()
 }

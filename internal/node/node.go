@@ -16,6 +16,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
+	"sync"
 	"time"
 
 	"fairlead/internal/node/metadata"
@@ -60,7 +62,12 @@ type LogEvent struct {
 }
 
 // Node runs tasks on this machine.
-type Node struct{ cfg Config }
+type Node struct {
+	cfg Config
+
+	mu   sync.Mutex // guards open, and is held while images are trimmed
+	open int        // handles that are not closed
+}
 
 // New returns a node; it starts nothing.
 func New(cfg Config) *Node { return &Node{cfg: cfg} }
@@ -85,7 +92,43 @@ func (n *Node) Prune(ctx context.Context, open func(taskID string) bool) error {
 			return err
 		}
 	}
-	return n.pruneGroups(ctx, open)
+	if err := n.pruneGroups(ctx, open); err != nil {
+		return err
+	}
+	if len(list) > 0 {
+		return nil
+	}
+	return n.trim(ctx)
+}
+
+// trim removes the built-in image while there is no task, so that nothing of Fairlead's own is left
+// on a machine without tasks; it costs nothing but its unpacking to have it again. Images that were
+// pulled or loaded stay. A task that begins meanwhile waits in Open.
+func (n *Node) trim(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.open > 0 {
+		return nil
+	}
+	images, err := n.cfg.Runtime.ListImages(ctx)
+	if err != nil {
+		return err
+	}
+	for _, image := range images {
+		if !builtIn(image.Ref) {
+			continue
+		}
+		if err := n.cfg.Runtime.RemoveImage(ctx, image.Ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// builtIn tells whether a reference, completed or not, is one of the image that Fairlead carries.
+func builtIn(ref string) bool {
+	name, _, _ := strings.Cut(strings.TrimPrefix(ref, "docker.io/"), ":")
+	return name == runtime.HelloImage
 }
 
 func (n *Node) pruneGroups(ctx context.Context, open func(taskID string) bool) error {

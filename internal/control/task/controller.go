@@ -31,6 +31,8 @@ type Config struct {
 type Controller struct {
 	cfg Config
 
+	idle chan struct{} // holds a token when the last worker has ended
+
 	mu      sync.Mutex         // guards what follows
 	workers map[string]*worker // by task id
 	wg      sync.WaitGroup
@@ -38,7 +40,7 @@ type Controller struct {
 
 // New returns a controller; Run starts it.
 func New(cfg Config) *Controller {
-	return &Controller{cfg: cfg, workers: map[string]*worker{}}
+	return &Controller{cfg: cfg, idle: make(chan struct{}, 1), workers: map[string]*worker{}}
 }
 
 // Run drives tasks until ctx ends and leaves them running then. It returns once no worker is left.
@@ -98,6 +100,12 @@ func (c *Controller) ensure(ctx context.Context, task row.Task) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		delete(c.workers, task.ID)
+		if len(c.workers) == 0 {
+			select {
+			case c.idle <- struct{}{}:
+			default:
+			}
+		}
 	})
 }
 

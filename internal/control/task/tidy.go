@@ -14,24 +14,31 @@ const (
 	keepStopped = time.Hour
 	// tidyEvery is the pause between two passes that forget old tasks and remove what a crash left.
 	tidyEvery = time.Minute
+	// tidyIdle is how soon a pass is made when no task is left; the next task may come at once.
+	tidyIdle = 2 * time.Second
 )
 
-// tidy forgets tasks that stopped an hour ago and removes containers that no open task owns.
+// tidy forgets tasks that stopped an hour ago and removes containers that no open task owns, every
+// minute and soon after the last task has ended.
 func (c *Controller) tidy(ctx context.Context) {
-	ticker := time.NewTicker(tidyEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.idle:
+			timer.Reset(tidyIdle)
+			continue
+		case <-timer.C:
+		}
 		if err := c.prune(ctx); err != nil && ctx.Err() == nil {
 			c.cfg.Logger.Warn("remove containers without a task", "err", err)
 		}
 		if err := c.forget(ctx); err != nil && ctx.Err() == nil {
 			c.cfg.Logger.Warn("forget stopped tasks", "err", err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+		timer.Reset(tidyEvery)
 	}
 }
 
