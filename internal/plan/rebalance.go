@@ -49,7 +49,8 @@ func (p *planner) resting() bool {
 		p.primary.RolloutState == ecs.DeploymentRolloutStateCOMPLETED
 }
 
-// zones lists the zones that the service can be in, and counts its tasks by zone.
+// zones lists the zones that the service can be in, and counts its tasks by zone. Unhealthy ones do
+// not count: their place is taken by those that replace them.
 func (p *planner) zones() (zones []string, used Usage) {
 	for _, s := range p.primary.Subnets {
 		zones = append(zones, s.Zone)
@@ -57,7 +58,7 @@ func (p *planner) zones() (zones []string, used Usage) {
 	slices.Sort(zones)
 	used = NewUsage()
 	for _, t := range p.primary.tasks {
-		if t.kept {
+		if t.kept && !isBad(t) {
 			used.Add(t.place())
 		}
 	}
