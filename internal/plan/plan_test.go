@@ -185,3 +185,16 @@ func TestTaskTags(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
+
+// TestUnhealthyTasksHoldNoPlace: the zone that an unhealthy task leaves is the one that is thin.
+func TestUnhealthyTasksHoldNoPlace(t *testing.T) {
+	in := func(zone string, h Health) *task {
+		return &task{Task: Task{Task: row.Task{Zone: zone}}, kept: true, verdict: verdict{health: h}}
+	}
+	p := &planner{primary: &deployment{tasks: []*task{in("a", Healthy), in("b", Unhealthy)}}}
+	p.primary.Subnets = []Subnet{{ID: "one", Zone: "a"}, {ID: "two", Zone: "b"}}
+	_, used := p.zones()
+	if got := Place(p.primary.Subnets, used); got.Zone != "b" {
+		t.Errorf("the replacement is placed in %s, want b", got.Zone)
+	}
+}
