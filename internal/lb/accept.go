@@ -227,7 +227,7 @@ type greeter struct {
 func (l *loop) newGreeter(fd int, info connInfo) (*greeter, error) {
 	g := &greeter{info: info}
 	var err error
-	if g.sock, err = l.newSock(fd, g); err != nil {
+	if g.sock, err = l.newSock(fd, g, poll.Later); err != nil {
 		return nil, err
 	}
 	g.startTLS(tls.Server, l.eng.tls)

@@ -36,7 +36,7 @@ func (ex *exchange) assign(t *target) {
 	ex.tgt = t
 	t.outstanding.Add(1)
 	ex.stats.RequestCount++
-	c := ex.loop.counters.group(ex.grp.ID)
+	c := ex.groupStats()
 	c.RequestCount++
 	if ex.grpc {
 		c.GrpcRequestCount++
@@ -44,6 +44,11 @@ func (ex *exchange) assign(t *target) {
 	if ex.failOpen {
 		c.UnhealthyRoutingRequestCount++
 	}
+}
+
+// groupStats are the loop's counters of the chosen group.
+func (ex *exchange) groupStats() *groupCounters {
+	return ex.live.counters[ex.loop.id].groups[ex.grp.index]
 }
 
 // chooseGroup picks a group by weight, unless a cookie holds the client in one. A group that turns

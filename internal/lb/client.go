@@ -41,7 +41,7 @@ type client struct {
 
 // newClient begins to serve HTTP/1 on a fresh socket.
 func (l *loop) newClient(fd int, info connInfo) (*client, error) {
-	s, err := l.newSock(fd, nil)
+	s, err := l.newSock(fd, nil, poll.Later)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func (ex *exchange) dispatch(r *http1.Request) {
 func (ex *exchange) connect(mayReuse bool) {
 	up, reused, err := ex.loop.upstreamFor(ex, mayReuse)
 	if err != nil {
-		ex.loop.counters.group(ex.grp.ID).TargetConnectionErrorCount++
+		ex.groupStats().TargetConnectionErrorCount++
 		ex.fail(502, err.Error())
 		return
 	}

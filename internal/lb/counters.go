@@ -40,6 +40,24 @@ func (c *loopCounters) group(id string) *groupCounters {
 	return s
 }
 
+// tableCounters are a loop's counters of what a table has, by the indexes of the table, so that a
+// request need not look them up by name.
+type tableCounters struct {
+	lbs    []*lbCounters // by listener
+	groups []*groupCounters
+}
+
+// of finds the counters of everything that a table has.
+func (c *loopCounters) of(t *Table) (tc tableCounters) {
+	for _, ln := range t.listeners {
+		tc.lbs = append(tc.lbs, c.lb(ln.LoadBalancer))
+	}
+	for _, g := range t.groups {
+		tc.groups = append(tc.groups, c.group(g.ID))
+	}
+	return tc
+}
+
 // addTo adds the counters of a loop to a sum.
 func (c *loopCounters) addTo(sum *Stats) {
 	for name, s := range c.lbs {

@@ -27,8 +27,10 @@ type h2stream struct {
 
 // newStream opens a stream for a request.
 func (c *h2conn) newStream(id uint32, r *http1.Request) *h2stream {
-	st := &h2stream{conn: c, reqEnd: c.block.end, length: r.Length}
-	st.h2sender = h2sender{link: &c.h2link, owner: st, id: id, window: c.peerWindow}
+	st := c.loop.newStream()
+	st.conn, st.reqEnd, st.length = c, c.block.end, r.Length
+	st.h2sender = h2sender{link: &c.h2link, owner: st, id: id, window: c.peerWindow,
+		out: st.out[:0]}
 	c.streams[id] = st
 	c.loop.wheel.Pause(&c.timer)
 	if c.served++; c.served >= maxRequests || c.aged() {
@@ -41,6 +43,41 @@ func (c *h2conn) newStream(id uint32, r *http1.Request) *h2stream {
 func (c *h2conn) aged() bool {
 	return c.loop.draining || c.info.acc.front == nil ||
 		c.loop.now-c.info.created > c.info.keepAlive()
+}
+
+// keepStreams bounds how many ended streams a loop keeps for their next use, and keepStreamOut the
+// memory that each of them may hold.
+const (
+	keepStreams   = 1024
+	keepStreamOut = 4 << 10
+)
+
+// newStream takes a stream from the loop's spare ones.
+func (l *loop) newStream() *h2stream {
+	if n := len(l.spareStreams); n > 0 {
+		st := l.spareStreams[n-1]
+		l.spareStreams = l.spareStreams[:n-1]
+		return st
+	}
+	return &h2stream{}
+}
+
+// recycleStreams makes streams that have ended available again, when nothing on the stack uses
+// them. One that still waits in its connection's queue is left to the garbage collector.
+func (l *loop) recycleStreams() {
+	for _, st := range l.endedStreams {
+		if st.queued || len(l.spareStreams) == keepStreams {
+			continue
+		}
+		out := st.out[:0]
+		if cap(out) > keepStreamOut {
+			out = nil
+		}
+		*st = h2stream{h2sender: h2sender{out: out, dropped: true}}
+		l.spareStreams = append(l.spareStreams, st)
+	}
+	clear(l.endedStreams)
+	l.endedStreams = l.endedStreams[:0]
 }
 
 // begin starts the exchange of a request.
@@ -160,8 +197,9 @@ func (st *h2stream) drop() {
 	st.dropped = true
 	c := st.conn
 	c.taken(st.inSize)
-	st.in, st.out, st.inSize, st.sent = nil, nil, 0, 0
+	st.in, st.out, st.inSize, st.sent = nil, st.out[:0], 0, 0
 	delete(c.streams, st.id)
+	c.loop.endedStreams = append(c.loop.endedStreams, st)
 	if len(c.streams) == 0 {
 		c.loop.wheel.Set(&c.timer, c.loop.now+c.info.idleTimeout())
 	}

@@ -57,6 +57,9 @@ type loop struct {
 	ended     []*exchange
 	spare     []*exchange
 
+	endedStreams []*h2stream
+	spareStreams []*h2stream
+
 	// Scratch space of parsers, valid during one event.
 	req   http1.Request
 	resp  http1.Response
@@ -93,17 +96,16 @@ func newLoop(e *Engine, id int) (*loop, error) {
 
 // run serves until stopping is set.
 func (l *loop) run() {
-	after := l.settle
+	settle, flushLazy := l.settle, l.flushLazy
 	for !l.stopping.Load() {
 		l.tick()
 		l.wheel.Advance(l.now, l.expire)
 		l.flushLazy()
 		l.sendRecords()
-		if err := l.poll.Wait(l.timeout(), after); err != nil {
+		if err := l.poll.Wait(l.timeout(), settle, flushLazy); err != nil {
 			l.log.Error("event loop cannot wait", "loop", l.id, "error", err)
 			return
 		}
-		l.flushLazy()
 		l.resume()
 	}
 	l.closeAll()
@@ -154,7 +156,7 @@ func (l *loop) wall(at time.Duration) time.Time { return l.start.Add(at) }
 // settle does what an event left to do: it looks again at connections that have more to do, and
 // sends what was written.
 func (l *loop) settle() {
-	for len(l.requeued) > 0 || len(l.dirty) > 0 || len(l.ended) > 0 {
+	for len(l.requeued)+len(l.dirty)+len(l.ended)+len(l.endedStreams) > 0 {
 		if n := len(l.requeued); n > 0 {
 			s := l.requeued[n-1]
 			l.requeued = l.requeued[:n-1]
@@ -169,6 +171,7 @@ func (l *loop) settle() {
 			continue
 		}
 		l.recycle()
+		l.recycleStreams()
 	}
 }
 

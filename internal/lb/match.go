@@ -50,7 +50,7 @@ func (ex *exchange) enter() *http1.Error {
 		return errNoSuch
 	}
 	ex.ln = ln
-	ex.stats = ex.loop.counters.lb(ln.LoadBalancer)
+	ex.stats = ex.live.counters[ex.loop.id].lbs[ln.index]
 	ex.conn.count(ex.loop, ln)
 	return nil
 }

@@ -104,6 +104,9 @@ func openListener(nw Network, node string, addr netip.AddrPort) (fd int, err err
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1),
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1), // accepted ones inherit it
 	)
+	if addr.Addr().IsLoopback() {
+		dontProbePath(fd)
+	}
 	if err == nil {
 		err = unix.Bind(fd, sockaddr(addr))
 	}
@@ -133,6 +136,9 @@ func dial(nw Network, node string, source netip.Addr, to netip.AddrPort) (fd int
 	if err == nil && source.IsValid() {
 		err = bindSource(fd, source)
 	}
+	if node != "" || to.Addr().IsLoopback() {
+		dontProbePath(fd)
+	}
 	if err == nil {
 		err = unix.Connect(fd, sockaddr(to))
 	}
@@ -141,6 +147,14 @@ func dial(nw Network, node string, source netip.Addr, to netip.AddrPort) (fd int
 		return -1, fmt.Errorf("connect to %s: %w", to, err)
 	}
 	return fd, nil
+}
+
+// dontProbePath gives a connection that does not leave the machine the plainest congestion control.
+// There is no path to find out about, and one that paces what it sends, like BBR, which many
+// machines have as their default, costs a quarter of the throughput of large bodies. Connections
+// that a listener accepts inherit it.
+func dontProbePath(fd int) {
+	unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno") // or it stays as it is
 }
 
 // bindSource chooses the local address and leaves the port to connect(2), so that the port range

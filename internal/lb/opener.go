@@ -24,7 +24,7 @@ func (l *loop) openSock(g *liveGroup, t *target, owner sockOwner, cfg *tls.Confi
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.newSock(fd, owner)
+	s, err := l.newSock(fd, owner, poll.First)
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func (ex *exchange) interim(r *http1.Response) {
 }
 
 func (ex *exchange) countAnswer(status int) {
-	c := ex.loop.counters.group(ex.grp.ID)
+	c := ex.groupStats()
 	c.TargetResponseTime.observe(ex.answered - ex.dispatched)
 	switch status / 100 {
 	case 2:

@@ -62,11 +62,11 @@ type sockOwner interface {
 	abandon()
 }
 
-// newSock takes over fd.
-func (l *loop) newSock(fd int, owner sockOwner) (*sock, error) {
+// newSock takes over fd. Sockets of clients are of the class poll.Later.
+func (l *loop) newSock(fd int, owner sockOwner, c poll.Class) (*sock, error) {
 	s := &sock{loop: l, fd: int32(fd), owner: owner}
 	var err error
-	if s.token, err = l.poll.Add(fd, s); err != nil {
+	if s.token, err = l.poll.Add(fd, s, c); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}

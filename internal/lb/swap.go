@@ -40,7 +40,8 @@ func (e *Engine) Swap(t *Table) error {
 // makeLive puts a table to work: targets that were there before are found again. It also returns
 // the targets that are in no table any more.
 func (e *Engine) makeLive(t *Table) (*live, map[*target]bool) {
-	lv := &live{table: t, targets: map[*target]bool{}}
+	lv := &live{table: t, targets: map[*target]bool{},
+		counters: make([]tableCounters, len(e.loops))}
 	before := e.targets
 	e.targets = map[identity]*target{}
 	for _, g := range t.groups {
@@ -140,6 +141,7 @@ func (l *loop) listen(o opening, f *front) {
 // is not registered any more.
 func (l *loop) apply(lv *live, removed map[*target]bool) {
 	l.live = lv
+	lv.counters[l.id] = l.counters.of(lv.table)
 	for key, as := range l.acceptors {
 		front := lv.table.fronts[key]
 		for _, a := range as {

@@ -52,6 +52,8 @@ type live struct {
 	table   *Table
 	groups  []*liveGroup
 	targets map[*target]bool // whether it is draining
+
+	counters []tableCounters // by loop; each loop makes and uses its own
 }
 
 func emptyLive() *live { return &live{table: &Table{}} }

@@ -38,44 +38,99 @@ func TestPollerTellsOfReadinessOnce(t *testing.T) {
 	p := open(t)
 	a, b := pair(t)
 	var r record
-	if _, err := p.Add(a, &r); err != nil {
+	if _, err := p.Add(a, &r, First); err != nil {
 		t.Fatal(err)
 	}
-	p.Wait(0, nothing)
+	p.Wait(0, nothing, nothing)
 	unix.Write(b, []byte("x"))
-	p.Wait(time.Second, nothing)
-	p.Wait(0, nothing)
+	p.Wait(time.Second, nothing, nothing)
+	p.Wait(0, nothing, nothing)
 	if len(r.got) != 2 || !r.got[0].Writable() || !r.got[1].Readable() {
 		t.Fatalf("events = %b, want writable, then readable, then nothing", r.got)
 	}
 	unix.Shutdown(b, unix.SHUT_WR)
-	p.Wait(time.Second, nothing)
+	p.Wait(time.Second, nothing, nothing)
 	if len(r.got) != 3 || !r.got[2].PeerClosed() {
 		t.Fatalf("events = %b, want the peer's close at the end", r.got)
 	}
 }
 
+func TestPollerLetsFirstGoFirst(t *testing.T) {
+	p := open(t)
+	var order []Class
+	const guests = 40 // more than a batch of Later
+	for range guests {
+		a, _ := pair(t)
+		if _, err := p.Add(a, notice{&order, Later}, Later); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, _ := pair(t)
+	if _, err := p.Add(a, notice{&order, First}, First); err != nil {
+		t.Fatal(err)
+	}
+	batches := 0
+	for range 3 {
+		p.Wait(0, nothing, func() { batches++ })
+	}
+	if len(order) != guests+1 || order[0] != First || batches != 3 {
+		t.Fatalf("%d events in %d batches, the first of class %d; want %d in 3, of First before Later",
+			len(order), batches, order[0], guests+1)
+	}
+}
+
+// TestPollerWaitsForLater: an idle poller hears of sockets of Later, once for each event.
+func TestPollerWaitsForLater(t *testing.T) {
+	p := open(t)
+	a, b := pair(t)
+	var r record
+	if _, err := p.Add(a, &r, Later); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		p.Wait(0, nothing, nothing)
+		before := len(r.got)
+		unix.Write(b, []byte("x"))
+		for len(r.got) == before {
+			if err := p.Wait(10*time.Second, nothing, nothing); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !r.got[len(r.got)-1].Readable() {
+			t.Fatalf("event %d is %b, want readable", i, r.got[len(r.got)-1])
+		}
+	}
+}
+
+// notice writes down the class of each event.
+type notice struct {
+	order *[]Class
+	class Class
+}
+
+func (n notice) Ready(Events) { *n.order = append(*n.order, n.class) }
+
 func TestPollerForgetsRemoved(t *testing.T) {
 	p := open(t)
 	a, _ := pair(t)
 	var r record
-	tok, err := p.Add(a, &r)
+	tok, err := p.Add(a, &r, First)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.Remove(tok)
 	p.Remove(tok)
-	p.Wait(0, nothing)
+	p.Wait(0, nothing, nothing)
 	if len(r.got) != 0 {
 		t.Fatalf("events = %v after Remove", r.got)
 	}
 	c, _ := pair(t)
 	var other record
-	if _, err := p.Add(c, &other); err != nil {
+	if _, err := p.Add(c, &other, First); err != nil {
 		t.Fatal(err)
 	}
 	p.Remove(tok) // must not touch the new owner of the slot
-	p.Wait(0, nothing)
+	p.Wait(0, nothing, nothing)
 	if len(other.got) != 1 || len(r.got) != 0 {
 		t.Fatalf("new owner of the slot saw %v, old owner %v", other.got, r.got)
 	}
@@ -89,7 +144,7 @@ func TestPostFromOtherGoroutines(t *testing.T) {
 	}
 	seen := 0
 	for seen < n {
-		if err := p.Wait(time.Second, func() { seen++ }); err != nil {
+		if err := p.Wait(time.Second, func() { seen++ }, nothing); err != nil {
 			t.Fatal(err)
 		}
 	}
