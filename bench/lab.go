@@ -31,7 +31,8 @@ type lab struct {
 type rival struct {
 	name          string
 	port, tlsPort int
-	command       string // in the lab's directory
+	command       string            // in the lab's directory
+	files         map[string]string // its configuration
 	cmd           *exec.Cmd
 }
 
@@ -133,38 +134,50 @@ func await(port int) error {
 // rule is the rival.
 func (l *lab) startRivals(ctx context.Context, w workload) error {
 	l.rivals = []*rival{{name: "fairlead", port: 18000, tlsPort: 18443,
-		command: "taskset -c 0 ./proxy -loops 1 -config fairlead.json"}}
+		command: "./proxy -loops 1 -config fairlead.json"}}
 	err := l.fairlead("fairlead.json", 18000, 18443, w.rules)
 	if w.rules > 0 {
 		l.rivals = append(l.rivals, &rival{name: "no-rules", port: 18003, tlsPort: 18446,
-			command: "taskset -c 0 ./proxy -loops 1 -config plain.json"})
+			command: "./proxy -loops 1 -config plain.json"})
 		err = errors.Join(err, l.fairlead("plain.json", 18003, 18446, 0))
-	} else {
-		l.rivals = append(l.rivals,
-			&rival{name: "haproxy", port: 18001, tlsPort: 18444,
-				command: "taskset -c 0 haproxy -db -f haproxy.cfg"},
-			&rival{name: "nginx", port: 18002, tlsPort: 18445,
-				command: "taskset -c 0 nginx -p . -c nginx.conf"})
-		err = errors.Join(err, l.write("haproxy.cfg", haproxyConf), l.write("nginx.conf", nginxConf))
 	}
 	if err != nil {
 		return err
 	}
-	for _, r := range l.rivals {
-		if r.cmd, err = l.start(ctx, r.command); err != nil {
-			return err
+	for _, name := range w.rivals {
+		r := opponent(name)
+		if _, err := exec.LookPath(strings.Fields(r.command)[0]); err != nil {
+			fmt.Printf("%-11s %-12s is not installed and was left out\n", w.name, name)
+			continue
 		}
-		if err := await(r.port); err != nil {
+		l.rivals = append(l.rivals, r)
+	}
+	for _, r := range l.rivals {
+		if err := l.startRival(ctx, r); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
 	}
 	return nil
 }
 
+// startRival starts a proxy on the first core and waits until it accepts connections.
+func (l *lab) startRival(ctx context.Context, r *rival) (err error) {
+	for name, text := range r.files {
+		if err := l.write(name, text); err != nil {
+			return err
+		}
+	}
+	if r.cmd, err = l.start(ctx, "taskset -c 0 "+r.command); err != nil {
+		return err
+	}
+	return errors.Join(await(r.port), await(r.tlsPort))
+}
+
 func (l *lab) stopRivals() {
 	for _, r := range l.rivals {
 		stop(r.cmd)
 	}
+	l.rivals = nil
 }
 
 // fairlead writes a configuration with the given number of path rules; the load asks for the last.

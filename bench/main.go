@@ -1,4 +1,5 @@
-// Command bench measures Fairlead's data plane beside HAProxy and nginx on one machine.
+// Command bench measures Fairlead's data plane beside HAProxy, nginx, Traefik and Caddy on one
+// machine. Rivals that are not installed are left out.
 //
 // What counts is requests per CPU second of the proxy process, not requests per second: the proxies
 // run pinned to the first core, load generator (wrk, h2load) and target (nginx) to the second, and
@@ -6,7 +7,10 @@
 // workload is the median of the ratios of the rounds. The proxies append X-Forwarded-* headers and a
 // trace id; Fairlead also writes its access log (to /dev/null), counts, and checks health.
 //
-// Usage: go run ./bench [-rounds 8] [-seconds 2] [-only h1-64,...]
+// Latency is measured in workloads of its own, at a rate of requests that all rivals can serve, with
+// h2load's log of every request: percentiles at full load would compare different loads.
+//
+// Usage: go run ./bench [-rounds 8] [-seconds 2] [-only h1-64,...] [-syscalls]
 package main
 
 import (
@@ -28,40 +32,54 @@ import (
 
 // workload is one kind of load.
 type workload struct {
-	name string
-	args string // of the load generator; URL and duration are filled in
-	tls  bool
-	path string
+	name   string
+	args   string // of the load generator; URL and duration are filled in
+	tls    bool
+	path   string
+	rivals []string
 	// rules is how many path rules the proxies have before the one that matches; only Fairlead's
 	// own cost is compared then.
 	rules int
+	// latency says that the rate is fixed, and that what counts is how long requests take.
+	latency bool
 }
 
+var (
+	fast = []string{"haproxy", "nginx"}
+	all  = []string{"haproxy", "nginx", "traefik", "traefik-fast", "caddy"}
+)
+
 var workloads = []workload{
-	{name: "h1-64", args: "wrk -t1 -c64", path: "/"},
-	{name: "h1-1024", args: "wrk -t1 -c1024", path: "/"},
-	{name: "tls-64", args: "wrk -t1 -c64", tls: true, path: "/"},
-	{name: "h2-16x32", args: "h2load -t1 -c16 -m32", tls: true, path: "/"},
-	{name: "10k-64", args: "wrk -t1 -c64", path: "/10k"},
-	{name: "1m-16", args: "wrk -t1 -c16", path: "/1m"},
+	{name: "h1-64", args: "wrk -t1 -c64", path: "/", rivals: all},
+	{name: "h1-1024", args: "wrk -t1 -c1024", path: "/", rivals: fast},
+	{name: "tls-64", args: "wrk -t1 -c64", tls: true, path: "/", rivals: fast},
+	{name: "h2-16x32", args: "h2load -t1 -c16 -m32", tls: true, path: "/", rivals: fast},
+	{name: "10k-64", args: "wrk -t1 -c64", path: "/10k", rivals: fast},
+	{name: "1m-16", args: "wrk -t1 -c16", path: "/1m", rivals: fast},
 	{name: "rules-100", args: "wrk -t1 -c64", path: "/r99/x", rules: 100},
 	{name: "rules-1000", args: "wrk -t1 -c64", path: "/r999/x", rules: 1000},
+	{name: "p99-h1", args: "h2load --h1 -t1 -c64 --rps=150", path: "/", rivals: all, latency: true},
+	{name: "p99-tls", args: "h2load --h1 -t1 -c64 --rps=150", tls: true, path: "/", rivals: fast,
+		latency: true},
+	{name: "p99-h2", args: "h2load -t1 -c16 -m32 --rps=600", tls: true, path: "/", rivals: fast,
+		latency: true},
 }
 
 func main() {
 	rounds := flag.Int("rounds", 8, "rounds per workload")
 	seconds := flag.Int("seconds", 2, "seconds of load per rival and round")
 	only := flag.String("only", "", "workloads to run, with commas; empty runs all")
+	syscalls := flag.Bool("syscalls", false, "count system calls per request instead (needs strace)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *rounds, *seconds, *only); err != nil {
+	if err := run(ctx, *rounds, *seconds, *only, *syscalls); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, rounds, seconds int, only string) error {
+func run(ctx context.Context, rounds, seconds int, only string, syscalls bool) error {
 	dir, err := os.MkdirTemp("", "fairlead-bench")
 	if err != nil {
 		return err
@@ -79,6 +97,9 @@ func run(ctx context.Context, rounds, seconds int, only string) error {
 		if only != "" && !slices.Contains(strings.Split(only, ","), w.name) {
 			continue
 		}
+		if syscalls {
+			rounds = 0
+		}
 		if err := lab.measure(ctx, w, rounds, seconds); err != nil {
 			return fmt.Errorf("workload %s: %w", w.name, err)
 		}
@@ -88,16 +109,19 @@ func run(ctx context.Context, rounds, seconds int, only string) error {
 
 // sample is what one rival did in one round.
 type sample struct {
-	micros float64 // CPU time per request
-	p99    string
+	micros    float64         // CPU time per request
+	durations []time.Duration // of requests, sorted; only of workloads for latency
 }
 
-// measure lets the rivals of a workload take turns.
+// measure lets the rivals of a workload take turns. No rounds means to count system calls instead.
 func (l *lab) measure(ctx context.Context, w workload, rounds, seconds int) error {
+	defer l.stopRivals()
 	if err := l.startRivals(ctx, w); err != nil {
 		return err
 	}
-	defer l.stopRivals()
+	if rounds == 0 {
+		return l.countSyscalls(ctx, w)
+	}
 	results := map[string][]sample{}
 	for range rounds {
 		for _, r := range l.rivals {
@@ -115,28 +139,17 @@ func (l *lab) measure(ctx context.Context, w workload, rounds, seconds int) erro
 var (
 	wrkRequests = regexp.MustCompile(`(\d+) requests in`)
 	h2Requests  = regexp.MustCompile(`(\d+) succeeded, (\d+) failed`)
-	wrkP99      = regexp.MustCompile(`99%\s+([\d.]+\S+)`)
 )
 
 // load runs the load generator against a rival.
-func (l *lab) load(ctx context.Context, r *rival, w workload, seconds int) (sample, error) {
-	url := fmt.Sprintf("http://127.0.0.1:%d%s", r.port, w.path)
-	if w.tls {
-		url = fmt.Sprintf("https://127.0.0.1:%d%s", r.tlsPort, w.path)
-	}
-	args := strings.Fields("taskset -c 1 " + w.args)
-	if args[3] == "wrk" {
-		args = append(args, "--latency", "-d"+strconv.Itoa(seconds)+"s", url)
-	} else {
-		args = append(args, "-D"+strconv.Itoa(seconds), url)
-	}
+func (l *lab) load(ctx context.Context, r *rival, w workload, seconds int) (s sample, err error) {
 	before, err := cpuTime(r.cmd.Process.Pid)
 	if err != nil {
 		return sample{}, err
 	}
-	out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
+	out, err := l.generate(ctx, r, w, seconds)
 	if err != nil {
-		return sample{}, fmt.Errorf("%s: %w\n%s", args[3], err, out)
+		return sample{}, err
 	}
 	after, err := cpuTime(r.cmd.Process.Pid)
 	if err != nil {
@@ -146,11 +159,34 @@ func (l *lab) load(ctx context.Context, r *rival, w workload, seconds int) (samp
 	if err != nil {
 		return sample{}, err
 	}
-	s := sample{micros: float64((after - before).Microseconds()) / n, p99: "-"}
-	if m := wrkP99.FindSubmatch(out); m != nil {
-		s.p99 = string(m[1])
+	s.micros = float64((after - before).Microseconds()) / n
+	if w.latency {
+		s.durations, err = readDurations(filepath.Join(l.dir, latencyLog))
 	}
-	return s, nil
+	return s, err
+}
+
+// generate runs the load generator and returns what it says.
+func (l *lab) generate(ctx context.Context, r *rival, w workload, seconds int) ([]byte, error) {
+	url := fmt.Sprintf("http://127.0.0.1:%d%s", r.port, w.path)
+	if w.tls {
+		url = fmt.Sprintf("https://127.0.0.1:%d%s", r.tlsPort, w.path)
+	}
+	args := strings.Fields("taskset -c 1 " + w.args)
+	tool := args[3]
+	switch {
+	case tool == "wrk":
+		args = append(args, "-d"+strconv.Itoa(seconds)+"s")
+	case w.latency:
+		args = append(args, "-D"+strconv.Itoa(seconds), "--log-file="+filepath.Join(l.dir, latencyLog))
+	default:
+		args = append(args, "-D"+strconv.Itoa(seconds))
+	}
+	out, err := exec.CommandContext(ctx, args[0], append(args[1:], url)...).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w\n%s", tool, err, out)
+	}
+	return out, nil
 }
 
 // requests reads the number of answered requests from the output of a load generator. Errors make
@@ -175,7 +211,18 @@ func requests(out []byte) (float64, error) {
 const tick = 10 * time.Millisecond
 
 // cpuTime is what a process and its children have used.
-func cpuTime(pid int) (time.Duration, error) {
+func cpuTime(pid int) (total time.Duration, err error) {
+	for _, pid := range family(pid) {
+		t, err := ownTime(pid)
+		if err != nil {
+			return 0, err
+		}
+		total += t
+	}
+	return total, nil
+}
+
+func ownTime(pid int) (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
@@ -184,24 +231,7 @@ func cpuTime(pid int) (time.Duration, error) {
 	f := strings.Fields(rest)
 	user, err1 := strconv.Atoi(f[11])
 	system, err2 := strconv.Atoi(f[12])
-	total := time.Duration(user+system) * tick
-	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, name := range lists {
-		list, err := os.ReadFile(name)
-		if err != nil {
-			continue // the thread has ended
-		}
-		for child := range strings.FieldsSeq(string(list)) {
-			n, err := strconv.Atoi(child)
-			if err != nil {
-				continue
-			}
-			if t, err := cpuTime(n); err == nil {
-				total += t
-			}
-		}
-	}
-	return total, errors.Join(err1, err2)
+	return time.Duration(user+system) * tick, errors.Join(err1, err2)
 }
 
 func median(v []float64) float64 {
@@ -212,19 +242,20 @@ func median(v []float64) float64 {
 	return (s[len(s)/2-1] + s[len(s)/2]) / 2
 }
 
-// report prints the medians, and the ratios of the first rival to the others.
+// report prints the medians, and the ratios of the others to the first rival.
 func report(w workload, rivals []*rival, results map[string][]sample) {
 	ours := results[rivals[0].name]
 	for _, r := range rivals {
 		var micros, ratios []float64
-		var p99 []string
 		for i, s := range results[r.name] {
 			micros = append(micros, s.micros)
 			ratios = append(ratios, s.micros/ours[i].micros)
-			p99 = append(p99, s.p99)
 		}
-		fmt.Printf("%-11s %-9s %8.1f µs/request  ratio %.2f [%.2f-%.2f]  p99 %s\n", w.name, r.name,
-			median(micros), median(ratios), slices.Min(ratios), slices.Max(ratios),
-			strings.Join(p99, " "))
+		fmt.Printf("%-11s %-12s %8.1f µs/request  ratio %5.2f [%.2f-%.2f]", w.name, r.name,
+			median(micros), median(ratios), slices.Min(ratios), slices.Max(ratios))
+		if w.latency {
+			fmt.Print(latencies(results[r.name], ours))
+		}
+		fmt.Println()
 	}
 }

@@ -1,7 +1,40 @@
 package main
 
+import "fmt"
+
 // The rivals are tuned as well as we know: keep-alive to the target without limit, pools large
-// enough for every client, buffers of 64 KiB where that helps.
+// enough for every client, buffers of 64 KiB where that helps. Traefik comes twice: as it is by
+// default, and with its faster, experimental way to targets.
+
+// opponent describes a rival by name.
+func opponent(name string) *rival {
+	switch name {
+	case "haproxy":
+		return &rival{name: name, port: 18001, tlsPort: 18444,
+			command: "haproxy -db -f haproxy.cfg",
+			files:   map[string]string{"haproxy.cfg": haproxyConf}}
+	case "nginx":
+		return &rival{name: name, port: 18002, tlsPort: 18445,
+			command: "nginx -p . -c nginx.conf",
+			files:   map[string]string{"nginx.conf": nginxConf}}
+	case "caddy":
+		return &rival{name: name, port: 18004, tlsPort: 18447,
+			command: "caddy run --adapter caddyfile --config Caddyfile",
+			files:   map[string]string{"Caddyfile": caddyConf}}
+	case "traefik":
+		return traefik(name, 18005, 18448, "")
+	case "traefik-fast":
+		return traefik(name, 18006, 18449, "experimental: {fastProxy: {}}\n")
+	}
+	panic("no such rival: " + name)
+}
+
+func traefik(name string, port, tlsPort int, more string) *rival {
+	static := fmt.Sprintf(traefikConf, port, tlsPort) + more
+	return &rival{name: name, port: port, tlsPort: tlsPort,
+		command: "traefik --configFile=" + name + ".yml",
+		files:   map[string]string{name + ".yml": static, "traefik-routes.yml": traefikRoutes}}
+}
 
 const targetConf = `
 worker_processes 1; daemon off; pid target.pid; error_log target.err; worker_rlimit_nofile 65536;
@@ -67,4 +100,56 @@ http {
     }
   }
 }
+`
+
+const caddyConf = `
+{
+  admin off
+  auto_https off
+  default_sni localhost
+  log {
+    output discard
+  }
+}
+(relay) {
+  reverse_proxy TARGET {
+    header_up X-Forwarded-Port {http.request.port}
+    header_up X-Amzn-Trace-Id {http.request.uuid}
+    transport http {
+      keepalive 300s
+      keepalive_idle_conns_per_host 4096
+      compression off
+    }
+  }
+}
+:18004 {
+  bind 127.0.0.1
+  import relay
+}
+:18447 {
+  bind 127.0.0.1
+  tls DIR/cert.pem DIR/key.pem
+  import relay
+}
+`
+
+const traefikConf = `
+entryPoints:
+  web: {address: "127.0.0.1:%d"}
+  secure: {address: "127.0.0.1:%d", http: {tls: {}}}
+providers: {file: {filename: DIR/traefik-routes.yml}}
+serversTransport: {maxIdleConnsPerHost: 4096}
+global: {checkNewVersion: false, sendAnonymousUsage: false}
+log: {level: ERROR}
+`
+
+const traefikRoutes = `
+http:
+  routers:
+    web: {rule: "PathPrefix(\x60/\x60)", service: target, entryPoints: [web]}
+    secure: {rule: "PathPrefix(\x60/\x60)", service: target, entryPoints: [secure], tls: {}}
+  services:
+    target: {loadBalancer: {servers: [{url: "http://TARGET"}]}}
+tls:
+  certificates: [{certFile: DIR/cert.pem, keyFile: DIR/key.pem}]
 `
