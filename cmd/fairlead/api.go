@@ -10,6 +10,7 @@ import (
 
 	"fairlead/internal/admin"
 	"fairlead/internal/eni"
+	"fairlead/internal/node/session"
 	"fairlead/internal/row"
 	"fairlead/internal/service/acm"
 	"fairlead/internal/service/ec2"
@@ -28,6 +29,7 @@ const readHeaderTimeout = 10 * time.Second
 func (i *instance) handler(ending <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/_fairlead/", i.adminHandler(ending))
+	mux.Handle(session.Path, i.sessions(ending))
 	mux.Handle("/", i.router())
 	return mux
 }

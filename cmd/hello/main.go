@@ -7,9 +7,10 @@
 //	hello                 serve, see Environment below
 //	hello --check URL     exit 0 if URL answers with a status below 400: a health check's CMD
 //	hello --print TEXT --exit CODE   print, exit: a one-shot task; also --sleep DURATION,
-//	                      --env NAME, --cat FILE, --write FILE, --memory MIB
+//	                      --env NAME, --cat FILE, --write FILE, --memory MIB, --echo LINES
 //
-// Under the names sh, curl and wget it does what health checks need of them, see shell.go.
+// Under the names sh, curl and wget it does what health checks need of them, see shell.go; sh without
+// arguments asks for commands, for a look around with aws ecs execute-command.
 //
 // Environment:
 //
@@ -25,6 +26,7 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"flag"
@@ -56,6 +58,7 @@ func main() {
 	flag.StringVar(&shot.cat, "cat", "", "print the `FILE` and exit")
 	flag.StringVar(&shot.write, "write", "", "create the `FILE` and exit, with 1 if that fails")
 	flag.IntVar(&shot.memory, "memory", 0, "use so many `MiB` before exiting")
+	flag.IntVar(&shot.echo, "echo", 0, "read so many `LINES`, print each, and exit")
 	flag.DurationVar(&shot.pause, "sleep", 0, "wait before exiting")
 	flag.IntVar(&shot.code, "exit", -1, "exit with `CODE`")
 	flag.Parse()
@@ -91,6 +94,7 @@ type oneShot struct {
 	text, env  string
 	cat, write string
 	memory     int
+	echo       int
 	pause      time.Duration
 	code       int
 }
@@ -105,6 +109,10 @@ func (o oneShot) run() int {
 	if err := o.files(); err != nil {
 		log.Print(err)
 		return 1
+	}
+	lines := bufio.NewScanner(os.Stdin)
+	for n := 0; n < o.echo && lines.Scan(); n++ {
+		log.Print("heard ", lines.Text())
 	}
 	hoard := allocate(o.memory)
 	time.Sleep(o.pause)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"os"
@@ -9,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The image has no shell, but the health check that most task definitions have is
@@ -32,8 +36,11 @@ const curlTimeout = 30 * time.Second
 func applet(argv []string) (code int, ok bool) {
 	switch filepath.Base(argv[0]) {
 	case "sh":
-		if len(argv) < 3 || argv[1] != "-c" {
-			log.Print("sh: only sh -c COMMAND")
+		switch {
+		case len(argv) == 1:
+			return converse(os.Stdin, os.Stdout), true
+		case len(argv) < 3 || argv[1] != "-c":
+			log.Print("sh: only sh, and sh -c COMMAND")
 			return exitUsage, true
 		}
 		return shell(argv[2]), true
@@ -80,6 +87,33 @@ func shell(script string) (code int) {
 	return code
 }
 
+// converse runs the commands that a user types, until exit or the end of the input.
+func converse(in io.Reader, out io.Writer) (code int) {
+	lines := bufio.NewScanner(in)
+	for fmt.Fprint(out, "$ "); lines.Scan(); fmt.Fprint(out, "$ ") {
+		words := strings.Fields(lines.Text())
+		if len(words) > 0 && words[0] == "exit" {
+			if len(words) > 1 {
+				code, _ = strconv.Atoi(words[1])
+			}
+			return code
+		}
+		code = shell(lines.Text())
+	}
+	return code
+}
+
+// size prints the size of the terminal's window, as stty size does.
+func size() int {
+	w, err := unix.IoctlGetWinsize(int(os.Stdin.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		log.Print("size: ", err)
+		return 1
+	}
+	log.Print(w.Row, " ", w.Col)
+	return 0
+}
+
 // simple runs one command; last is the exit code of the one before.
 func simple(words []string, last int) int {
 	switch words[0] {
@@ -95,6 +129,15 @@ func simple(words []string, last int) int {
 	case "echo":
 		log.Print(strings.Join(words[1:], " "))
 		return 0
+	case "env":
+		log.Print(strings.Join(os.Environ(), "\n"))
+		return 0
+	case "hostname":
+		name, _ := os.Hostname()
+		log.Print(name)
+		return 0
+	case "size":
+		return size()
 	case "sleep":
 		seconds, _ := strconv.ParseFloat(strings.Join(words[1:], ""), 64)
 		time.Sleep(time.Duration(seconds * float64(time.Second)))

@@ -17,6 +17,7 @@ type Caller struct {
 	Region    string // from the SigV4 credential scope, e.g. "eu-west-1"
 	AccessKey string
 	RequestID string // a UUID, echoed in every answer
+	Host      string // under which the caller reached the API, with its port
 }
 
 type callerKey struct{}

@@ -322,6 +322,6 @@ func ecsTables() []state.TableInfo {
 	return []state.TableInfo{
 		Clusters, TaskFamilies, TaskDefinitions, Services, Deployments, ServiceRevisions,
 		ServiceDeployments, Schedulings, ServiceEvents, AccountSettings, RunTokens, Tasks,
-		Events, EventCounts,
+		Events, EventCounts, ExecSessions,
 	}
 }

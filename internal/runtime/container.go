@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"io"
 	"syscall"
 	"time"
 )
@@ -149,6 +150,20 @@ type ExecSpec struct {
 	// Timeout kills the process; 0 is none but ctx, which kills it as well.
 	Timeout time.Duration
 }
+
+// Terminal is the user's side of a process's terminal.
+type Terminal struct {
+	// In is what the user types. Its end does not end the process; reading it may go on for a
+	// while after the process has ended.
+	In io.Reader
+	// Out shows what the process writes.
+	Out io.Writer
+	// Sizes tells the size of the window whenever it changes.
+	Sizes <-chan Size
+}
+
+// Size is that of a terminal's window, in characters.
+type Size struct{ Columns, Rows uint16 }
 
 // MaxExecOutput is how many bytes of an Exec's output are kept, the first ones.
 // It is the quota of a health check's output in ECS's task metadata.

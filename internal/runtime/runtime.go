@@ -76,6 +76,10 @@ type Containers interface {
 	// Exec runs a further process in a running container and waits for its end.
 	// One that does not run is ErrNotRunning.
 	Exec(ctx context.Context, id string, spec ExecSpec) (ExecResult, error)
+	// ExecTerminal runs a further process with a terminal of its own in a running container, until
+	// it ends or ctx does, upon which it is killed. It returns the exit code; spec.Timeout is not
+	// looked at. A container that does not run is ErrNotRunning.
+	ExecTerminal(ctx context.Context, id string, spec ExecSpec, terminal Terminal) (int, error)
 	// Status reports on one container.
 	Status(ctx context.Context, id string) (Status, error)
 	// List reports on all containers of this instance, in order of their IDs.

@@ -104,7 +104,7 @@ func (r *Router) handle(e *endpoint) {
 // ServeHTTP answers one call.
 func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	start := r.cfg.Now()
-	c := &call{req: req, caller: aws.Caller{RequestID: aws.UUID()}}
+	c := &call{req: req, caller: aws.Caller{RequestID: aws.UUID(), Host: req.Host}}
 	status, body, code := r.answer(c)
 	h := w.Header()
 	h.Set("Content-Type", codecFor(c.protocol).contentType())

@@ -24,6 +24,7 @@ func TestTasks(t *testing.T) {
 	t.Run("localhost", l.checkLocalhost)
 	t.Run("dependency", l.checkDependency)
 	t.Run("cgroup", l.checkCgroup)
+	t.Run("exec", l.checkExec)
 	t.Run("deaths", l.checkDeaths)
 	t.Run("two VPCs with one CIDR", l.checkOverlap)
 }

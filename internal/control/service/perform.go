@@ -71,6 +71,7 @@ func start(tx *state.Tx, in plan.Input, p plan.Plan) error {
 		})
 		t.Service, t.Deployment, t.StartedBy = svc.ARN, s.Deployment, s.Deployment
 		t.Group = "service:" + svc.Name
+		t.EnableExecuteCommand = svc.ExecuteCommand
 		t.Tags = plan.TaskTags(nil, propagated(svc, def), svc.ManagedTags, cluster.Name, svc.Name)
 		row.Tasks.Put(tx, t)
 	}

@@ -48,7 +48,7 @@ func (e *Engine) Exec(ctx context.Context, id string,
 		return runtime.ExecResult{}, execError(ctx, task, err)
 	}
 	defer removeExec(ctx, process)
-	code, timedOut, err := runExec(ctx, process, spec.Timeout)
+	code, timedOut, err := runExec(ctx, process, spec.Timeout, func() {})
 	if err != nil {
 		return runtime.ExecResult{}, execError(ctx, task, err)
 	}
@@ -89,9 +89,9 @@ func numericUser(text string) (specs.User, error) {
 	return specs.User{UID: uint32(u), GID: uint32(g)}, nil
 }
 
-// runExec starts the process and waits for its end, or brings it about.
+// runExec starts the process, calls started, and waits for its end, or brings it about.
 func runExec(ctx context.Context, process client.Process,
-	timeout time.Duration) (code int, timedOut bool, err error) {
+	timeout time.Duration, started func()) (code int, timedOut bool, err error) {
 	exited, err := process.Wait(context.WithoutCancel(ctx))
 	if err != nil {
 		return 0, false, err
@@ -99,6 +99,7 @@ func runExec(ctx context.Context, process client.Process,
 	if err := process.Start(ctx); err != nil {
 		return 0, false, err
 	}
+	started()
 	var expired <-chan time.Time
 	if timeout > 0 {
 		timer := time.NewTimer(timeout)

@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -30,6 +31,8 @@ type Process struct {
 	Env []string
 	// Stdout is the log file.
 	Stdout io.Writer
+	// Stdin is empty but for processes with a terminal.
+	Stdin io.Reader
 
 	log         *os.File
 	signals     chan syscall.Signal
@@ -44,7 +47,7 @@ const pendingSignals = 8
 func newProcess(c runtime.Container, args, env []string, log *os.File) *Process {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Process{
-		Container: c, Args: args, Env: env, Stdout: log, log: log,
+		Container: c, Args: args, Env: env, Stdout: log, Stdin: strings.NewReader(""), log: log,
 		signals: make(chan syscall.Signal, pendingSignals), ctx: ctx, kill: cancel,
 	}
 }
@@ -72,7 +75,7 @@ func (p *Process) Getenv(name string) string {
 }
 
 // Hello is the program of fairlead/hello. It serves nothing, but starts, stops and exits as the
-// real one: --print, --env, --memory, --sleep and --exit, and SIGTERM otherwise.
+// real one: --print, --env, --echo, --memory, --sleep and --exit, and SIGTERM otherwise.
 func Hello(p *Process) int {
 	flags := p.flags()
 	if flags == nil {
@@ -83,6 +86,10 @@ func Hello(p *Process) int {
 	}
 	if name := flags["--env"]; name != "" {
 		fmt.Fprintln(p.Stdout, p.Getenv(name))
+	}
+	lines, _ := strconv.Atoi(flags["--echo"])
+	for input := bufio.NewScanner(p.Stdin); lines > 0 && input.Scan(); lines-- {
+		fmt.Fprintln(p.Stdout, "heard", input.Text())
 	}
 	memory, _ := strconv.ParseInt(flags["--memory"], 10, 64)
 	if p.Container.Memory > 0 && memory > p.Container.Memory {
@@ -161,6 +168,35 @@ func (r *Runtime) Exec(ctx context.Context, id string,
 		return exec(ctx, id, spec)
 	}
 	return c.exec(ctx, spec)
+}
+
+// ExecTerminal implements runtime.Containers: the container's program with other arguments.
+func (r *Runtime) ExecTerminal(ctx context.Context, id string, spec runtime.ExecSpec,
+	terminal runtime.Terminal) (int, error) {
+	r.mu.Lock()
+	c, err := r.findRunning(id)
+	if ordered := r.failure("ExecTerminal"); ordered != nil {
+		err = ordered
+	}
+	r.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	inner := newProcess(c.Container, spec.Args, slices.Concat(c.process.Env, spec.Env), nil)
+	inner.Stdin, inner.Stdout = terminal.In, terminal.Out
+	defer inner.kill()
+	stop := context.AfterFunc(c.process.ctx, inner.kill)
+	defer stop()
+	done := make(chan int, 1)
+	go func() { done <- c.program(inner) }() // ends at the latest when its input does
+	select {
+	case code := <-done:
+		return code, nil
+	case <-inner.Killed():
+		return killedCode, nil
+	case <-ctx.Done():
+		return killedCode, ctx.Err()
+	}
 }
 
 func (c *container) exec(ctx context.Context, spec runtime.ExecSpec) (runtime.ExecResult, error) {

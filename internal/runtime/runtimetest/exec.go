@@ -1,6 +1,9 @@
 package runtimetest
 
 import (
+	"bufio"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -60,5 +63,43 @@ func testExecNotRunning(t *testing.T, r runtime.Runtime) {
 	exited := f.start("exited", "--exit", "0")
 	f.waitExit(exited)
 	_, err = f.Exec(t.Context(), exited, spec)
+	f.wantError(err, runtime.ErrNotRunning)
+}
+
+// testExecTerminal types two lines into a process with a terminal and reads what it shows.
+func testExecTerminal(t *testing.T, r runtime.Runtime) {
+	f := setUp(t, r)
+	id := f.serve(runtime.Container{ID: f.id("a")})
+	in, keys := io.Pipe()
+	shown, out := io.Pipe()
+	defer keys.Close()
+	done := make(chan error, 1)
+	code := 0
+	go func() {
+		var err error
+		code, err = f.ExecTerminal(t.Context(), id, runtime.ExecSpec{
+			Args: []string{"/hello", "--echo", "2", "--exit", "5"},
+		}, runtime.Terminal{In: in, Out: out, Sizes: make(chan runtime.Size)})
+		out.Close()
+		done <- err
+	}()
+	lines := bufio.NewReader(shown)
+	for _, word := range []string{"one", "two"} {
+		fmt.Fprintln(keys, word)
+		for { // a terminal also shows what was typed
+			line, err := lines.ReadString('\n')
+			f.must(err)
+			if strings.TrimSpace(line) == "heard "+word {
+				break
+			}
+		}
+	}
+	go io.Copy(io.Discard, lines)
+	f.must(<-done)
+	if code != 5 {
+		t.Errorf("exit code %d, want 5", code)
+	}
+	_, err := f.ExecTerminal(t.Context(), f.create("created"), runtime.ExecSpec{Args: []string{"/hello"}},
+		runtime.Terminal{In: strings.NewReader(""), Out: io.Discard})
 	f.wantError(err, runtime.ErrNotRunning)
 }

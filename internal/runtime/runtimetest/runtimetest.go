@@ -44,6 +44,7 @@ func Cases() []Case {
 		{"Exec", testExec},
 		{"ExecTimeout", testExecTimeout},
 		{"ExecNotRunning", testExecNotRunning},
+		{"ExecTerminal", testExecTerminal},
 		{"BuiltInImage", testBuiltInImage},
 		{"UnknownImage", testUnknownImage},
 		{"LoadImage", testLoadImage},

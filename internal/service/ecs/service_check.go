@@ -107,7 +107,7 @@ func checkPlatform(version *string) error {
 
 func unservedService(
 	connect *ecs.ServiceConnectConfiguration, registries []ecs.ServiceRegistry,
-	volumes []ecs.ServiceVolumeConfiguration, lattice []ecs.VpcLatticeConfiguration, exec *bool,
+	volumes []ecs.ServiceVolumeConfiguration, lattice []ecs.VpcLatticeConfiguration,
 ) error {
 	switch {
 	case connect != nil && aws.Val(connect.Enabled):
@@ -118,8 +118,6 @@ func unservedService(
 		return unserved("EBS volumes (volumeConfigurations)")
 	case len(lattice) > 0:
 		return unserved("VPC Lattice")
-	case aws.Val(exec):
-		return unserved("ECS Exec (enableExecuteCommand)")
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func checkCreate(in *ecs.CreateServiceInput) error {
 		checkGrace(in.HealthCheckGracePeriodSeconds),
 		checkPlatform(in.PlatformVersion),
 		unservedService(in.ServiceConnectConfiguration, in.ServiceRegistries,
-			in.VolumeConfigurations, in.VpcLatticeConfigurations, in.EnableExecuteCommand),
+			in.VolumeConfigurations, in.VpcLatticeConfigurations),
 		checkPlacement(in.PlacementConstraints, in.PlacementStrategy),
 	)
 	switch {
@@ -132,7 +132,10 @@ func (s *Service) newService(
 		Scheduling:    ecs.SchedulingStrategyREPLICA,
 		PropagateTags: cmp.Or(in.PropagateTags, ecs.PropagateTagsNONE),
 		ManagedTags:   aws.Val(in.EnableECSManagedTags),
-		Tags:          tags,
+
+		ExecuteCommand: aws.Val(in.EnableExecuteCommand),
+
+		Tags: tags,
 	}
 	svc.Rebalancing = cmp.Or(svc.Rebalancing, defaultRebalancing(svc.Configuration))
 	if err := checkRebalancing(svc); err != nil {
@@ -156,6 +159,9 @@ func (s *Service) newService(
 		return svc, err
 	}
 	svc.Spec.TaskDefinition = def.ARN
+	if err := checkExecRole(svc.ExecuteCommand, def, "created"); err != nil {
+		return svc, err
+	}
 	return svc, checkSpec(tx, svc.Spec, def)
 }
 

@@ -67,7 +67,7 @@ func describeService(r state.Reader, svc row.Service, tags bool) ecs.Service {
 		SchedulingStrategy:            svc.Scheduling,
 		PropagateTags:                 svc.PropagateTags,
 		EnableECSManagedTags:          &svc.ManagedTags,
-		EnableExecuteCommand:          new(false),
+		EnableExecuteCommand:          &svc.ExecuteCommand,
 		PlacementConstraints:          []ecs.PlacementConstraint{},
 		PlacementStrategy:             []ecs.PlacementStrategy{},
 		RoleArn:                       new(serviceRole(svc.Scope)),

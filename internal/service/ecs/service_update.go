@@ -36,6 +36,10 @@ func (s *Service) UpdateService(
 		if err := applySpec(tx, c, &svc, in); err != nil {
 			return err
 		}
+		def, _ := row.TaskDefinitions.Get(tx, svc.Spec.TaskDefinition)
+		if err := checkExecRole(svc.ExecuteCommand, def, "updated"); err != nil {
+			return err
+		}
 		svc.Version++
 		row.Services.Put(tx, svc)
 		if aws.Val(in.ForceNewDeployment) || needsDeployment(old, svc.Spec) {
@@ -66,7 +70,7 @@ func checkUpdate(in *ecs.UpdateServiceInput) error {
 		checkGrace(in.HealthCheckGracePeriodSeconds),
 		checkPlatform(in.PlatformVersion),
 		unservedService(in.ServiceConnectConfiguration, in.ServiceRegistries,
-			in.VolumeConfigurations, in.VpcLatticeConfigurations, in.EnableExecuteCommand),
+			in.VolumeConfigurations, in.VpcLatticeConfigurations),
 		checkPlacement(in.PlacementConstraints, in.PlacementStrategy),
 	)
 }
@@ -86,6 +90,7 @@ func applyIntent(svc *row.Service, in *ecs.UpdateServiceInput) {
 	svc.Rebalancing = cmp.Or(in.AvailabilityZoneRebalancing, svc.Rebalancing)
 	svc.PropagateTags = cmp.Or(in.PropagateTags, svc.PropagateTags)
 	svc.ManagedTags = aws.Or(in.EnableECSManagedTags, svc.ManagedTags)
+	svc.ExecuteCommand = aws.Or(in.EnableExecuteCommand, svc.ExecuteCommand)
 }
 
 // mergeConfiguration keeps of the old configuration what the new one does not name. An empty

@@ -154,6 +154,7 @@ func describeContainers(t row.Task, def ecs.TaskDefinition) []ecs.Container {
 		}
 		if i < len(t.Containers) {
 			observed(&c, t.Containers[i])
+			c.ManagedAgents = describeAgents(t, t.Containers[i])
 		}
 		list = append(list, c)
 	}

@@ -74,8 +74,6 @@ func checkRun(in *ecs.RunTaskInput) error {
 		return invalid("startedBy can have at most %d characters.", maxStartedBy)
 	case in.PropagateTags == ecs.PropagateTagsSERVICE:
 		return invalid("Tags can be propagated from a service only to the tasks of a service.")
-	case aws.Val(in.EnableExecuteCommand):
-		return unserved("ECS Exec (enableExecuteCommand)")
 	case len(in.VolumeConfigurations) > 0:
 		return unserved("EBS volumes (volumeConfigurations)")
 	case aws.Val(in.ReferenceId) != "":
@@ -105,12 +103,21 @@ func (s *Service) runTasks(
 	if err := checkOverrides(def, in.Overrides); err != nil {
 		return nil, err
 	}
+	if aws.Val(in.EnableExecuteCommand) && roleOf(def, in.Overrides) == "" {
+		return nil, invalid("The execute command failed because a valid task role is not being used. " +
+			"Specify a valid task role in your task definition or as a task override and try again.")
+	}
 	tasks := s.newTasks(tx, cluster, def, spec, in, tags)
 	for _, t := range tasks {
 		row.Tasks.Put(tx, t)
 	}
 	s.remember(tx, cluster, in, tasks)
 	return tasks, nil
+}
+
+// roleOf is the role that the task is to have.
+func roleOf(def row.TaskDefinition, o *ecs.TaskOverride) string {
+	return aws.Or(aws.Val(o).TaskRoleArn, aws.Val(def.Definition.TaskRoleArn))
 }
 
 func runSpec(cluster row.Cluster, in *ecs.RunTaskInput) (row.ServiceSpec, error) {
@@ -149,6 +156,7 @@ func (s *Service) newTasks(
 		t := plan.NewTask(birth)
 		t.Group, t.StartedBy = group, aws.Val(in.StartedBy)
 		t.Tags = plan.TaskTags(tags, propagated, aws.Val(in.EnableECSManagedTags), cluster.Name, "")
+		t.EnableExecuteCommand = aws.Val(in.EnableExecuteCommand)
 		applyOverrides(&t, in.Overrides)
 		tasks = append(tasks, t)
 	}

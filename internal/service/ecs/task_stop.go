@@ -152,20 +152,3 @@ func (s *Service) protection(t row.Task) ecs.ProtectedTask {
 	}
 	return p
 }
-
-// ExecuteCommand is refused for every task: none was started with ECS Exec enabled.
-func (s *Service) ExecuteCommand(
-	ctx context.Context, in *ecs.ExecuteCommandInput,
-) (*ecs.ExecuteCommandOutput, error) {
-	view, c := s.store.View(), aws.CallerFrom(ctx)
-	cluster, err := liveCluster(view, c, in.Cluster)
-	if err != nil {
-		return nil, err
-	}
-	if _, ok := row.Tasks.Get(view, memberARN(c, cluster.ARN, "task", aws.Val(in.Task))); !ok {
-		return nil, invalid("The referenced task was not found.")
-	}
-	return nil, invalid("The execute command failed because execute command was not enabled when the " +
-		"task was run or the execute command agent isn’t running. Wait and try again or run a new " +
-		"task with execute command enabled and try again.")
-}

@@ -1,0 +1,4 @@
+package ecs
+
+// SplitCommand is splitCommand, for tests.
+var SplitCommand = splitCommand
