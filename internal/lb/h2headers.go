@@ -51,7 +51,7 @@ func buildRequest(r *http1.Request, fields []hpack.HeaderField, end bool) bool {
 	if host == "" {
 		return false
 	}
-	r.Fields[0] = http1.Field{Name: []byte("host"), Value: []byte(host), Kind: http1.Host}
+	r.Fields[0] = http1.Field{Name: bytesOf("host"), Value: bytesOf(host), Kind: http1.Host}
 	r.Method, r.Target = bytesOf(b.method), bytesOf(b.path)
 	return b.frame(end)
 }

@@ -1,17 +1,19 @@
 package lb
 
 import (
+	"net/netip"
 	"strconv"
 	"time"
 	"unsafe"
 )
 
 const (
-	// recordsPerBatch and recordDelay say when a loop hands its records on.
-	recordsPerBatch = 256
+	// recordsPerBatch and recordDelay say when a loop hands its records on. A batch of this size, of
+	// half a kilobyte each, still fits the caches.
+	recordsPerBatch = 64
 	recordDelay     = 200 * time.Millisecond
 	// recordQueue is how many batches wait for the receiver before records are dropped.
-	recordQueue = 64
+	recordQueue = 256
 	// textChunk is how much text of records is allocated at once.
 	textChunk = 64 << 10
 )
@@ -51,9 +53,10 @@ func (ex *exchange) logged() {
 		l.records.since = l.now
 	}
 	b := l.records
-	b.records = append(b.records, AccessRecord{})
-	ex.fillRecord(&b.records[len(b.records)-1], b)
-	if len(b.records) >= recordsPerBatch {
+	n := len(b.records)
+	b.records = b.records[:n+1] // newBatch has made room
+	ex.fillRecord(&b.records[n], b)
+	if n+1 == recordsPerBatch {
 		l.handOver()
 	}
 }
@@ -75,7 +78,7 @@ func (l *loop) handOver() {
 	}
 }
 
-// fillRecord writes down what is known about the exchange.
+// fillRecord writes down what is known about the exchange, over what the record held before.
 func (ex *exchange) fillRecord(r *AccessRecord, b *recordBatch) {
 	l := ex.loop
 	r.LoadBalancer, r.Listener = ex.ln.LoadBalancer, ex.ln.ID
@@ -93,20 +96,27 @@ func (ex *exchange) fillRecord(r *AccessRecord, b *recordBatch) {
 	}
 	r.RedirectURL, r.ErrorReason, r.FailureDetail = ex.redirect, ex.reason, ex.detail
 	r.Retried = ex.retried
+	r.Class, r.ClassReason = "", ""
 	if ex.class > 0 {
 		r.Class, r.ClassReason = ex.class.String(), ex.classReason
 	}
-	if t := ex.conn.tls; t != nil {
-		r.TLSCipher, r.TLSVersion = t.cipher, t.version
-		r.ServerName, r.Certificate, r.ConnTraceID = t.serverName, t.certificate, t.traceID
+	t := ex.conn.tls
+	if t == nil {
+		t = &noTLS
 	}
+	r.TLSCipher, r.TLSVersion = t.cipher, t.version
+	r.ServerName, r.Certificate, r.ConnTraceID = t.serverName, t.certificate, t.traceID
 	ex.fillTimes(r)
 }
+
+// noTLS is what is logged of the TLS of a plain connection.
+var noTLS tlsInfo
 
 // fillTimes writes down the target and the three processing times.
 func (ex *exchange) fillTimes(r *AccessRecord) {
 	r.RequestTime, r.TargetTime, r.ResponseTime = -1, -1, -1
 	if ex.tgt == nil {
+		r.Target, r.TargetKey = netip.AddrPort{}, TargetKey{}
 		return
 	}
 	r.Target, r.TargetKey = ex.tgt.addr, ex.tgt.key

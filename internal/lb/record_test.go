@@ -2,6 +2,7 @@ package lb
 
 import (
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -34,5 +35,30 @@ func BenchmarkAppendLine(b *testing.B) {
 	var buf []byte
 	for b.Loop() {
 		buf = r.AppendLine(buf[:0])
+	}
+}
+
+// TestRecordsAreWrittenAnew: records are used again, so nothing of the one before may stay.
+func TestRecordsAreWrittenAnew(t *testing.T) {
+	stale := AccessRecord{Priority: 7, Retried: true}
+	for _, field := range reflect.ValueOf(&stale).Elem().Fields() {
+		switch field.Kind() {
+		case reflect.String:
+			field.SetString("stale")
+		case reflect.Int, reflect.Int64:
+			field.SetInt(7)
+		}
+	}
+	now := time.Now()
+	stale.Created, stale.Finished = now, now
+	stale.Client, stale.Target = netip.MustParseAddrPort("1.2.3.4:5"), netip.MustParseAddrPort("1.2.3.4:5")
+	stale.TargetKey = TargetKey{Group: "stale", ID: "stale", Port: 7}
+	l := &loop{}
+	ex := &exchange{loop: l, ln: &listener{}, conn: &connInfo{acc: &acceptor{}}}
+	fresh := AccessRecord{}
+	ex.fillRecord(&fresh, &recordBatch{})
+	ex.fillRecord(&stale, &recordBatch{})
+	if !reflect.DeepEqual(stale, fresh) {
+		t.Errorf("got  %+v\nwant %+v", stale, fresh)
 	}
 }

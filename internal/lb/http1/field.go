@@ -71,9 +71,9 @@ func kindOf10(name []byte) Kind {
 }
 
 // is returns k if name equals lower in any case, else Other, which is zero, so that results of
-// several comparisons can be or-ed.
+// several comparisons can be or-ed. The name is as long as lower and begins with a letter there.
 func is(name []byte, lower string, k Kind) Kind {
-	if EqualFold(name, lower) {
+	if name[0]|0x20 == lower[0] && EqualFold(name, lower) {
 		return k
 	}
 	return Other
