@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/interop"
+	testgrpc "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/status"
 )
 
@@ -133,4 +135,39 @@ func TestWebSocket(t *testing.T) {
 			t.Errorf("%s: records %+v", scheme, rs)
 		}
 	}
+}
+
+// TestGRPCInterop runs grpc-go's interoperability client against grpc-go's server. A case that fails
+// ends the test's process with its reason.
+// https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md
+func TestGRPCInterop(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := grpc.NewServer()
+	testgrpc.RegisterTestServiceServer(srv, interop.NewTestServer())
+	go srv.Serve(ln)
+	t.Cleanup(srv.Stop)
+	f := serve(t, h2Group(netip.MustParseAddrPort(ln.Addr().String()), GRPC, HTTP),
+		secure(certFor(t, "c", false, "a.example")))
+	conn, err := grpc.NewClient(f.addr(), grpc.WithTransportCredentials(
+		credentials.NewTLS(&tls.Config{InsecureSkipVerify: true})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	client := testgrpc.NewTestServiceClient(conn)
+	calls := []func(context.Context, testgrpc.TestServiceClient, ...grpc.CallOption){
+		interop.DoEmptyUnaryCall, interop.DoLargeUnaryCall, interop.DoClientStreaming,
+		interop.DoServerStreaming, interop.DoPingPong, interop.DoEmptyStream,
+		interop.DoTimeoutOnSleepingServer, interop.DoCancelAfterBegin,
+		interop.DoCancelAfterFirstResponse, interop.DoCustomMetadata,
+		interop.DoStatusCodeAndMessage, interop.DoSpecialStatusMessage,
+	}
+	for _, call := range calls {
+		call(t.Context(), client)
+	}
+	interop.DoUnimplementedMethod(t.Context(), conn)
+	interop.DoUnimplementedService(t.Context(), testgrpc.NewUnimplementedServiceClient(conn))
 }
