@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -100,5 +101,28 @@ func TestUnreachableShapesAreCut(t *testing.T) {
 	}
 	if keepOperations(m, []string{"None"}) == nil {
 		t.Error("an operation that is not in the model can be kept")
+	}
+}
+
+// TestOverlay adds a shape and a member, and refuses what the model has by now.
+func TestOverlay(t *testing.T) {
+	text := &shape{Type: "string"}
+	with := func(members ...string) *shape {
+		s := &shape{Type: "structure", Members: map[string]*shapeRef{}}
+		for _, member := range members {
+			s.Members[member] = &shapeRef{Shape: "Text"}
+		}
+		return s
+	}
+	m := &model{Shapes: map[string]*shape{"A": with("old")}}
+	added, err := m.lay(&model{Shapes: map[string]*shape{"A": with("y", "x"), "Text": text}})
+	if err != nil || !slices.Equal(added, []string{"x", "y"}) || len(m.Shapes["A"].Members) != 3 ||
+		m.Shapes["Text"] != text {
+		t.Errorf("added %v, %v: %+v", added, err, m.Shapes)
+	}
+	for _, late := range []map[string]*shape{{"A": with("old")}, {"Text": text}} {
+		if _, err := m.lay(&model{Shapes: late}); err == nil {
+			t.Errorf("an overlay of what is there is laid: %v", late)
+		}
 	}
 }

@@ -18,11 +18,11 @@ func (p *planner) judge() {
 		p.stopDeployment(stop)
 		return
 	}
-	b := aws.Val(p.in.Service.Configuration.DeploymentCircuitBreaker)
+	b := p.breaker()
 	if !aws.Val(b.Enable) {
 		return
 	}
-	threshold := BreakerThreshold(p.bounds.Desired)
+	threshold := BreakerThreshold(p.bounds.Desired, b.ThresholdConfiguration)
 	p.showBreaker(d, threshold)
 	if d.FailedTasks >= threshold {
 		p.trip(aws.Val(b.Rollback))

@@ -49,18 +49,6 @@ func BoundsOf(desired int, conf ecs.DeploymentConfiguration) Bounds {
 	}
 }
 
-// Limits of the circuit breaker's threshold.
-// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
-const (
-	minBreakerThreshold = 3
-	maxBreakerThreshold = 200
-)
-
-// BreakerThreshold is how many failures end a deployment.
-func BreakerThreshold(desired int) int {
-	return min(max((desired+1)/2, minBreakerThreshold), maxBreakerThreshold)
-}
-
 // throttle is how long to wait after so many failures in a row: a second, then twice as long each
 // time.
 func throttle(failures int, longest time.Duration) time.Duration {

@@ -70,7 +70,9 @@ func (p *planner) observeRecoveries() {
 			continue
 		}
 		t.Notes.Healthy, t.noted = true, true
-		p.countFailures(t.deployment, -t.deployment.FailedTasks)
+		if p.forgives() {
+			p.countFailures(t.deployment, -t.deployment.FailedTasks)
+		}
 		p.plan.Memory.StartFailures, p.plan.Memory.Throttled = 0, nil
 	}
 }

@@ -24,14 +24,6 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-func TestBreakerThreshold(t *testing.T) {
-	for desired, want := range map[int]int{0: 3, 1: 3, 6: 3, 7: 4, 25: 13, 400: 200, 800: 200} {
-		if got := BreakerThreshold(desired); got != want {
-			t.Errorf("desired %d: %d, want %d", desired, got, want)
-		}
-	}
-}
-
 func TestThrottle(t *testing.T) {
 	for failures, want := range map[int]time.Duration{
 		1: time.Second, 2: 2 * time.Second, 5: 16 * time.Second, 10: 512 * time.Second,

@@ -142,7 +142,8 @@ type Deployment struct {
 
 	RolloutState  ecs.DeploymentRolloutState `json:"rolloutState"`
 	RolloutReason string                     `json:"rolloutReason,omitempty"`
-	// FailedTasks counts failures since a task of the deployment last became healthy.
+	// FailedTasks counts failures since a task of the deployment last became healthy; all failures
+	// where the circuit breaker says so.
 	FailedTasks int `json:"failedTasks,omitempty"`
 	// CompletedAt is when it was last in full effect; only such a one can be rolled back to.
 	CompletedAt *time.Time `json:"completedAt,omitempty"`

@@ -1649,8 +1649,10 @@ type DeploymentAlarms struct {
 
 // DeploymentCircuitBreaker is a wire shape.
 type DeploymentCircuitBreaker struct {
-	Enable   *bool `json:"enable,omitempty" required:"true"`
-	Rollback *bool `json:"rollback,omitempty" required:"true"`
+	Enable                 *bool                   `json:"enable,omitempty" required:"true"`
+	ResetOnHealthyTask     *bool                   `json:"resetOnHealthyTask,omitempty"`
+	Rollback               *bool                   `json:"rollback,omitempty" required:"true"`
+	ThresholdConfiguration *ThresholdConfiguration `json:"thresholdConfiguration,omitempty"`
 }
 
 // DeploymentConfiguration is a wire shape.
@@ -4532,6 +4534,27 @@ func (TaskStopCode) Values() []string {
 type TaskVolumeConfiguration struct {
 	ManagedEBSVolume *TaskManagedEBSVolumeConfiguration `json:"managedEBSVolume,omitempty"`
 	Name             *string                            `json:"name,omitempty" required:"true"`
+}
+
+// ThresholdConfiguration is a wire shape.
+type ThresholdConfiguration struct {
+	Type  ThresholdType `json:"type,omitempty" required:"true"`
+	Value *int32        `json:"value,omitempty" required:"true"`
+}
+
+// ThresholdType is an enumeration.
+type ThresholdType string
+
+// The values of ThresholdType.
+const (
+	ThresholdTypeBOUNDEDPERCENT   ThresholdType = "BOUNDED_PERCENT"
+	ThresholdTypeCOUNT            ThresholdType = "COUNT"
+	ThresholdTypeUNBOUNDEDPERCENT ThresholdType = "UNBOUNDED_PERCENT"
+)
+
+// Values lists the model's values.
+func (ThresholdType) Values() []string {
+	return []string{string(ThresholdTypeBOUNDEDPERCENT), string(ThresholdTypeCOUNT), string(ThresholdTypeUNBOUNDEDPERCENT)}
 }
 
 // TimeoutConfiguration is a wire shape.

@@ -10,7 +10,7 @@ import (
 )
 
 func TestBotoUnderstandsUs(t *testing.T) {
-	e := wiretest.NewEcho(&ecs.API)
+	e := wiretest.NewEcho(&ecs.API, "resetOnHealthyTask", "thresholdConfiguration")
 	wiretest.Serve(e, ecs.OpContinueServiceDeployment)
 	wiretest.Serve(e, ecs.OpCreateCapacityProvider)
 	wiretest.Serve(e, ecs.OpCreateCluster)

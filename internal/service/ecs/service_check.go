@@ -95,6 +95,21 @@ func checkConfiguration(conf *ecs.DeploymentConfiguration) error {
 	case conf.Alarms != nil && aws.Val(conf.Alarms.Enable):
 		return unserved("deployment alarms, which need CloudWatch")
 	}
+	return checkBreaker(aws.Val(conf.DeploymentCircuitBreaker).ThresholdConfiguration)
+}
+
+// checkBreaker checks the value of a threshold. The model states its enumeration and what is
+// required; AWS does not publish the words of these refusals.
+func checkBreaker(conf *ecs.ThresholdConfiguration) error {
+	value := aws.Val(aws.Val(conf).Value)
+	switch {
+	case conf == nil:
+	case value < 1:
+		return invalid("The value of thresholdConfiguration must be at least 1.")
+	case conf.Type != ecs.ThresholdTypeCOUNT && value > 100:
+		return invalid("The value of thresholdConfiguration must be between 1 and 100 when its type is %s.",
+			conf.Type)
+	}
 	return nil
 }
 

@@ -161,6 +161,32 @@ func TestUpdateServiceDeploysOnlyWhenTasksMustChange(t *testing.T) {
 	})
 }
 
+// TestCircuitBreakerThreshold: what a breaker counts to is checked, shown and kept.
+func TestCircuitBreakerThreshold(t *testing.T) {
+	w := populated(t)
+	breaker := func(more string) string {
+		return service(`"deploymentConfiguration":{"deploymentCircuitBreaker":{"enable":true,"rollback":true` +
+			more + `}},`)
+	}
+	for more, message := range map[string]string{
+		`,"thresholdConfiguration":{"type":"COUNT","value":0}`: "The value of thresholdConfiguration must be at least 1.",
+		`,"thresholdConfiguration":{"type":"BOUNDED_PERCENT","value":101}`: "The value of thresholdConfiguration must " +
+			"be between 1 and 100 when its type is BOUNDED_PERCENT.",
+		`,"thresholdConfiguration":{"type":"PERCENT","value":1}`: "",
+		`,"thresholdConfiguration":{"type":"COUNT"}`:             "",
+	} {
+		w.refused("CreateService", breaker(more), "InvalidParameterException", message)
+	}
+	const set = `,"resetOnHealthyTask":false,"thresholdConfiguration":{"type":"COUNT","value":1000}`
+	w.ok("CreateService", breaker(set))
+	const path = "services.0.deploymentConfiguration.deploymentCircuitBreaker"
+	described := w.ok("DescribeServices", `{"cluster":"c","services":["s"]}`)
+	want(t, described, map[string]string{path: `{"enable":true,"rollback":true` + set + `}`})
+	w.ok("UpdateService", `{"cluster":"c","service":"s","deploymentConfiguration":{"maximumPercent":150}}`)
+	described = w.ok("DescribeServices", `{"cluster":"c","services":["s"]}`)
+	want(t, described, map[string]string{path: `{"enable":true,"rollback":true` + set + `}`})
+}
+
 func TestDeleteService(t *testing.T) {
 	w := populated(t)
 	w.ok("CreateService", service(""))
