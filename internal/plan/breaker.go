@@ -15,15 +15,15 @@ const (
 )
 
 // BreakerThreshold is how many failures end a deployment: a count, or a percentage of the desired
-// count that the service has by now. Without a configuration it is half of the desired count, within
-// bounds. It is never below one, or a service scaled to 0 would fail at once.
+// count that the service has by now. Without a configuration it is half of the desired count,
+// within bounds. It is never below one, or a service scaled to 0 would fail at once.
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ThresholdConfiguration.html
 func BreakerThreshold(desired int, conf *ecs.ThresholdConfiguration) int {
 	value := int(defaultBreakerPercent)
 	if conf != nil {
 		value = int(aws.Val(conf.Value))
 	}
-	percent := (desired*value + 99) / 100
+	percent := percentUp(desired, value)
 	switch aws.Val(conf).Type {
 	case ecs.ThresholdTypeCOUNT:
 		return max(value, 1)

@@ -7,4 +7,7 @@
 // write, the deployments as they are to be, and when to look again if nothing happens before. The
 // controller that calls it performs the plan in one transaction; then the next input shows the plan
 // done, and planning again finds nothing to do.
+//
+// [Daemon] and [PlaceOn] decide for container instances. No controller calls them yet: there are no
+// container instances, and services that need them are refused.
 package plan

@@ -14,6 +14,7 @@ import (
 type Instance struct {
 	ARN            string
 	Attributes     map[string]string // also those without a value
+	Draining       bool              // takes no new task
 	AgentConnected bool
 	AgentVersion   string
 	EC2InstanceID  string
@@ -55,7 +56,7 @@ type Placement struct {
 
 // PlaceOn chooses the instance of a task: of those that have the resources, then of those that meet
 // every constraint, each strategy in turn keeps the best. dice(n) returns a number below n. Without
-// an instance the reason is the one that RunTask states.
+// an instance the reason is the one that RunTask states; there is none if no instance is ACTIVE.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement.html
 func PlaceOn(
 	instances []Instance, p Placement, dice func(n int) int,
@@ -87,6 +88,7 @@ func PlaceOn(
 func fitting(instances []Instance, need Resources) (fit []Instance, reason string) {
 	for _, i := range instances {
 		switch {
+		case i.Draining:
 		case !i.AgentConnected:
 			reason = "AGENT"
 		case i.Free.CPU < need.CPU:

@@ -106,7 +106,13 @@ func TestPlaceOn(t *testing.T) {
 			t.Errorf("%s: %q %q %v, want %q %q", c.name, got.ARN, reason, err, c.want, c.reason)
 		}
 	}
-	_, _, err := PlaceOn(fleet, Placement{Strategy: []ecs.PlacementStrategy{binpack("x")}}, nil)
+	draining := fleet[0]
+	draining.Draining = true
+	got, reason, err := PlaceOn([]Instance{draining}, Placement{}, nil)
+	if got.ARN != "" || reason != "" || err != nil {
+		t.Errorf("on a DRAINING instance: %q %q %v", got.ARN, reason, err)
+	}
+	_, _, err = PlaceOn(fleet, Placement{Strategy: []ecs.PlacementStrategy{binpack("x")}}, nil)
 	if err == nil || err.Error() != "binpack field 'x' is invalid" {
 		t.Errorf("%v", err)
 	}

@@ -44,7 +44,7 @@ func BoundsOf(desired int, conf ecs.DeploymentConfiguration) Bounds {
 	low, high := int(aws.Or(conf.MinimumHealthyPercent, 100)), int(aws.Or(conf.MaximumPercent, 200))
 	return Bounds{
 		Desired: desired,
-		Lower:   (desired*low + 99) / 100,
+		Lower:   percentUp(desired, low),
 		Upper:   desired * high / 100,
 	}
 }

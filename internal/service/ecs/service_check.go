@@ -21,14 +21,25 @@ const (
 	maxSecurityGroups = 5
 )
 
+// checkScheduling refuses a DAEMON service for the reason that AWS gives, and one that AWS would take
+// because there are no container instances to run it.
 func checkScheduling(in *ecs.CreateServiceInput) error {
 	if in.SchedulingStrategy != ecs.SchedulingStrategyDAEMON {
 		return nil
 	}
+	const does = "The daemon scheduling strategy does not support "
 	switch {
 	case in.DesiredCount != nil:
-		return invalid("The daemon scheduling strategy does not support a desired count for services. " +
-			"Remove the desired count value and try again.")
+		return invalid(does + "a desired count for services. Remove the desired count value and try again")
+	case in.LaunchType == ecs.LaunchTypeFARGATE: // AWS refuses it, too; the words are ours
+		return invalid(does + "the FARGATE launch type.")
+	case len(in.CapacityProviderStrategy) > 0:
+		return invalid("Specifying a capacity provider strategy is not supported when you create a " +
+			"service using the DAEMON scheduling strategy.")
+	case len(in.PlacementStrategy) > 0:
+		return invalid(does + "placement strategies. Remove the placement strategy and try again")
+	case aws.Val(aws.Val(in.DeploymentConfiguration).MaximumPercent) > 100:
+		return invalid(does + "values above 100 for maximumPercent")
 	case in.AvailabilityZoneRebalancing == ecs.AvailabilityZoneRebalancingENABLED:
 		return invalid("Availability Zone Rebalancing does not support DAEMON services")
 	}

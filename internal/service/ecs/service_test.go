@@ -127,6 +127,27 @@ func TestServiceRefusals(t *testing.T) {
 	}
 }
 
+// TestDaemonRefusals: a DAEMON service is refused in AWS's words where AWS refuses it.
+func TestDaemonRefusals(t *testing.T) {
+	w := populated(t)
+	const invalid, daemon = "InvalidParameterException", "The daemon scheduling strategy does not support "
+	const fargate, strategy = `"launchType":"FARGATE"`, `"schedulingStrategy":"DAEMON"`
+	for name, c := range map[string]struct{ with, code, message string }{
+		"count":     {`"desiredCount":0`, invalid, daemon + "a desired count for services. Remove the desired count value and try again"},
+		"fargate":   {fargate, invalid, daemon + "the FARGATE launch type."},
+		"capacity":  {`"capacityProviderStrategy":[{"capacityProvider":"FARGATE"}]`, invalid, "Specifying a capacity provider strategy is not supported when you create a service using the DAEMON scheduling strategy."},
+		"placement": {`"placementStrategy":[{"type":"random"}]`, invalid, daemon + "placement strategies. Remove the placement strategy and try again"},
+		"maximum":   {`"deploymentConfiguration":{"maximumPercent":200}`, invalid, daemon + "values above 100 for maximumPercent"},
+		"zones":     {`"availabilityZoneRebalancing":"ENABLED"`, invalid, "Availability Zone Rebalancing does not support DAEMON services"},
+		"served":    {`"launchType":"EC2"`, "UnsupportedFeatureException", "Fairlead does not serve DAEMON services, which need container instances yet."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := replace(t, service(strategy+","), `"desiredCount":2,`, "")
+			w.refused("CreateService", replace(t, body, fargate, c.with), c.code, c.message)
+		})
+	}
+}
+
 func TestUpdateServiceDeploysOnlyWhenTasksMustChange(t *testing.T) {
 	w := populated(t)
 	w.ok("CreateService", service(""))
