@@ -39,9 +39,6 @@ type Containers struct {
 // Open returns the handle of a task; def is its task definition. wake is called, from any goroutine,
 // when the owner should look again.
 func (n *Node) Open(task row.Task, def ecs.TaskDefinition, wake func()) *Containers {
-	n.mu.Lock()
-	n.open++
-	n.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &Containers{
 		node: n, task: task, def: def, wake: wake, ctx: ctx, cancel: cancel,
@@ -49,8 +46,19 @@ func (n *Node) Open(task row.Task, def ecs.TaskDefinition, wake func()) *Contain
 		probes: map[int]*probe{}, tails: map[int]*tail{}, deadline: map[int]time.Time{},
 	}
 	t.states = t.initialStates()
+	n.register(t)
 	t.publish()
 	return t
+}
+
+// register counts the handle in, with the images that its row remembers.
+func (n *Node) register(t *Containers) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.open[t] = nil
+	for _, s := range t.states {
+		n.open[t] = append(n.open[t], s.ImageDigest)
+	}
 }
 
 // initialStates takes up what the row remembers, or begins with every container PENDING.
@@ -79,24 +87,6 @@ func (t *Containers) States() []row.TaskContainer {
 
 // Health returns the task's health status.
 func (t *Containers) Health() string { return healthOf(t.all, t.states) }
-
-// Pull makes every image available. A *Failure will not go away.
-func (t *Containers) Pull(ctx context.Context) error {
-	if err := t.writeFiles(); err != nil {
-		return err
-	}
-	for i, c := range t.all {
-		image, err := t.node.cfg.Runtime.EnsureImage(ctx, aws.Val(c.Image), runtime.Pull{})
-		if f, ok := errors.AsType[*runtime.Failure](err); ok {
-			return t.fail(i, f.Error())
-		}
-		if err != nil {
-			return err
-		}
-		t.states[i].ImageDigest = image.Digest
-	}
-	return nil
-}
 
 // Run creates and starts every container that may start now. up reports that all of them run or
 // have finished; the time, if not zero, is when to look again without being woken. An error that is
@@ -333,6 +323,6 @@ func (t *Containers) Close() {
 	}
 	t.stopMetadata()
 	t.node.mu.Lock()
-	t.node.open--
+	delete(t.node.open, t)
 	t.node.mu.Unlock()
 }

@@ -65,12 +65,12 @@ type LogEvent struct {
 type Node struct {
 	cfg Config
 
-	mu   sync.Mutex // guards open, and is held while images are trimmed
-	open int        // handles that are not closed
+	mu   sync.Mutex               // guards open, and is held while images are removed
+	open map[*Containers][]string // handles that are not closed, and the digests that they need
 }
 
 // New returns a node; it starts nothing.
-func New(cfg Config) *Node { return &Node{cfg: cfg} }
+func New(cfg Config) *Node { return &Node{cfg: cfg, open: map[*Containers][]string{}} }
 
 // taskLabel is the label by which containers are found again; ECS uses the same.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html
@@ -107,7 +107,7 @@ func (n *Node) Prune(ctx context.Context, open func(taskID string) bool) error {
 func (n *Node) trim(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.open > 0 {
+	if len(n.open) > 0 {
 		return nil
 	}
 	images, err := n.cfg.Runtime.ListImages(ctx)

@@ -21,7 +21,7 @@ func (t *Containers) spec(c container, restarts int) runtime.Container {
 	spec := runtime.Container{
 		ID:                c.runtimeID(t.task.ID, restarts),
 		Group:             t.task.ID,
-		Image:             aws.Val(c.Image),
+		Image:             t.image(c),
 		Labels:            t.labels(c),
 		EntryPoint:        c.EntryPoint,
 		Command:           c.Command,

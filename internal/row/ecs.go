@@ -171,13 +171,25 @@ func targetGroups(lbs []ecs.LoadBalancer) []string {
 }
 
 // ServiceRevision is what a service was to be at one deployment; it never changes.
-// Writer: CreateService and UpdateService, once.
+// Writer: CreateService and UpdateService, once; of Images the task controller, once per container.
 type ServiceRevision struct {
 	ARN       string      `json:"arn"`
 	Service   string      `json:"service"` // ARN
 	Cluster   string      `json:"cluster"` // ARN
 	Spec      ServiceSpec `json:"spec"`
 	CreatedAt time.Time   `json:"createdAt"`
+	// Images are the digests that the containers' images were found to be by the first task that
+	// pulled them; the others pull the same. A container with versionConsistency disabled has none.
+	Images map[string]string `json:"images,omitempty"`
+}
+
+// RevisionOf returns the service revision that a task is made from; none for RunTask.
+func RevisionOf(r state.Reader, t Task) (ServiceRevision, bool) {
+	d, ok := Deployments.Get(r, Deployment{Service: t.Service, ID: t.Deployment}.Key())
+	if !ok {
+		return ServiceRevision{}, false
+	}
+	return ServiceRevisions.Get(r, d.Revision)
 }
 
 // ServiceRevisions is the table of service revisions. Index: service (ARN).

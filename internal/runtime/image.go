@@ -1,6 +1,9 @@
 package runtime
 
-import "syscall"
+import (
+	"strings"
+	"syscall"
+)
 
 // PullPolicy says when EnsureImage asks the registry. Built-in images are never pulled.
 type PullPolicy int
@@ -23,7 +26,22 @@ type Pull struct {
 	Policy PullPolicy
 	// Username and Password are the task definition's repositoryCredentials; empty is anonymous.
 	Username, Password string
+	// Pin marks a reference by digest that is made here, and that nobody asked for by this name.
+	Pin bool
 }
+
+// Pinned returns the reference of exactly the image that ref meant when it had this digest:
+// "team/app:1" becomes "team/app@sha256:…".
+func Pinned(ref, digest string) string {
+	repository, _, _ := strings.Cut(ref, "@")
+	if colon := strings.LastIndexByte(repository, ':'); colon > strings.LastIndexByte(repository, '/') {
+		repository = repository[:colon]
+	}
+	return repository + "@" + digest
+}
+
+// ByDigest tells whether a reference names its image by digest, so that it can never mean another.
+func ByDigest(ref string) bool { return strings.Contains(ref, "@") }
 
 // Image is one that containers can be created of.
 type Image struct {
@@ -43,6 +61,8 @@ type Image struct {
 	// ExposedPorts are "80/tcp" and so on, in order.
 	ExposedPorts []string
 	Labels       map[string]string
+	// Pinned is whether Pull.Pin made the reference. Whoever pins removes it again.
+	Pinned bool
 }
 
 // HelloImage is the repository of the image that Fairlead carries; every tag of it exists, and

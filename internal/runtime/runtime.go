@@ -39,8 +39,10 @@ type Runtime interface {
 // Images keeps the images that containers are made of.
 type Images interface {
 	// EnsureImage makes the image available and unpacked: found locally, built in
-	// (fairlead/hello, any tag) or pulled from its registry, as pull says. Its errors are
-	// Failures with CannotPullContainer and AWS's wording.
+	// (fairlead/hello, any tag) or pulled from its registry, as pull says. A reference by digest
+	// is found locally also when the image is there by a tag of the same repository, and the
+	// registry is not asked about one that is there. Errors are Failures with
+	// CannotPullContainer and AWS's wording.
 	EnsureImage(ctx context.Context, ref string, pull Pull) (Image, error)
 	// LoadImage imports the images of a Docker save or OCI archive, plain or gzipped.
 	LoadImage(ctx context.Context, archive io.Reader) ([]Image, error)

@@ -159,6 +159,11 @@ func (w *world) change(edit func(*row.Task)) {
 // await waits until the task meets the condition.
 func (w *world) await(what string, met func(row.Task) bool) row.Task {
 	w.t.Helper()
+	return w.awaitTask(taskARN, what, met)
+}
+
+func (w *world) awaitTask(arn, what string, met func(row.Task) bool) row.Task {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	watcher := w.store.Watch(row.Tasks)
@@ -166,10 +171,10 @@ func (w *world) await(what string, met func(row.Task) bool) row.Task {
 	for {
 		view, _, err := watcher.Next(ctx)
 		if err != nil {
-			task, _ := row.Tasks.Get(w.store.View(), taskARN)
+			task, _ := row.Tasks.Get(w.store.View(), arn)
 			w.t.Fatalf("waiting for %s: %v; the task is %s, reason %q", what, err, task.LastStatus, task.StoppedReason)
 		}
-		if task, ok := row.Tasks.Get(view, taskARN); ok && met(task) {
+		if task, ok := row.Tasks.Get(view, arn); ok && met(task) {
 			return task
 		}
 	}

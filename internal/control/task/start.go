@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"fairlead/internal/api/ecs"
@@ -87,7 +88,7 @@ func (w *worker) start(ctx context.Context, task row.Task) (next, error) {
 		return w.fail(ctx, "TaskFailedToStart: "+err.Error())
 	}
 	if task.PullStoppedAt == nil {
-		return w.pull(ctx, containers)
+		return w.pull(ctx, task, containers)
 	}
 	up, at, err := containers.Run(ctx)
 	if reason, ok := final(err); ok {
@@ -105,19 +106,51 @@ func (w *worker) start(ctx context.Context, task row.Task) (next, error) {
 	return w.advance(ctx, row.TaskActivating)
 }
 
-func (w *worker) pull(ctx context.Context, containers *node.Containers) (next, error) {
+// pull pulls the images: those that the task's revision names, and what it does not name yet by tag.
+// If another task of the revision was faster to say what a tag means, it pulls again, as told.
+func (w *worker) pull(
+	ctx context.Context, task row.Task, containers *node.Containers,
+) (next, error) {
 	started := w.cfg.Now()
-	err := containers.Pull(ctx)
+	revision, _ := row.RevisionOf(w.cfg.Store.View(), task)
+	err := containers.Pull(ctx, revision.Images)
 	if reason, ok := final(err); ok {
 		return w.fail(ctx, reason)
 	}
 	if err != nil {
 		return next{}, err
 	}
-	return atOnce, w.observe(ctx, func(_ *state.Tx, t *row.Task) error {
-		t.PullStartedAt, t.PullStoppedAt = &started, new(w.cfg.Now())
+	return atOnce, w.observe(ctx, func(tx *state.Tx, t *row.Task) error {
+		if resolve(tx, *t, containers.Resolved()) {
+			t.PullStartedAt, t.PullStoppedAt = &started, new(w.cfg.Now())
+		}
 		return nil
 	})
+}
+
+// resolve notes in the task's revision what its images were found to be. It returns false, and notes
+// nothing, where the revision says otherwise.
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerImage.html
+func resolve(tx *state.Tx, t row.Task, found []node.Resolved) bool {
+	revision, ok := row.RevisionOf(tx, t)
+	if !ok {
+		return true
+	}
+	images := maps.Clone(revision.Images)
+	if images == nil {
+		images = map[string]string{}
+	}
+	for _, r := range found {
+		if have := images[r.Container]; r.Movable && have != "" && have != r.Digest {
+			return false
+		}
+		images[r.Container] = r.Digest
+	}
+	if !maps.Equal(images, revision.Images) {
+		revision.Images = images
+		row.ServiceRevisions.Put(tx, revision)
+	}
+	return true
 }
 
 // final reports whether err will not go away by trying again, and its reason in AWS's words.

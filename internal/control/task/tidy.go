@@ -45,10 +45,32 @@ func (c *Controller) tidy(ctx context.Context) {
 // prune asks the store anew for every container, so that one created meanwhile is not taken for an
 // orphan.
 func (c *Controller) prune(ctx context.Context) error {
-	return c.cfg.Node.Prune(ctx, func(id string) bool {
+	err := c.cfg.Node.Prune(ctx, func(id string) bool {
 		task, ok := row.First(row.Tasks.By(c.cfg.Store.View(), "id", id))
 		return ok && task.LastStatus != row.TaskStopped
 	})
+	if err != nil {
+		return err
+	}
+	needed := c.neededImages()
+	return c.cfg.Node.PruneImages(ctx, func(digest string) bool { return needed[digest] })
+}
+
+// neededImages are the digests of images that tasks run, or that tasks to come of a deployment will.
+func (c *Controller) neededImages() map[string]bool {
+	view, needed := c.cfg.Store.View(), map[string]bool{}
+	for task := range row.Tasks.By(view, "open", "yes") {
+		for _, container := range task.Containers {
+			needed[container.ImageDigest] = true
+		}
+	}
+	for d := range row.Deployments.Scan(view, "") {
+		revision, _ := row.ServiceRevisions.Get(view, d.Revision)
+		for _, digest := range revision.Images {
+			needed[digest] = true
+		}
+	}
+	return needed
 }
 
 func (c *Controller) forget(ctx context.Context) error {

@@ -27,6 +27,7 @@ const (
 	labelGroup   = labelPrefix + "group"
 	labelLog     = labelPrefix + "log"
 	labelStarted = labelPrefix + "started"
+	labelPinned  = labelPrefix + "pinned" // on an image
 	// labelRoot on a snapshot keeps containerd's garbage collector away until we remove it.
 	labelRoot = "containerd.io/gc.root"
 )

@@ -66,11 +66,18 @@ func (e *Engine) provide(ctx context.Context, name string,
 	if err != nil && !errdefs.IsNotFound(err) {
 		return nil, pullFailure(err, true)
 	}
+	exact := runtime.ByDigest(name)
+	if local == nil && exact {
+		if local, err = e.tagged(ctx, name, pull); err != nil {
+			return nil, pullFailure(err, true)
+		}
+	}
 	tag, builtIn := helloTag(name)
 	switch {
 	case local == nil && builtIn:
 		return e.buildHello(ctx, name, tag)
 	case builtIn, local != nil && pull.Policy == runtime.PullPreferCached,
+		local != nil && exact && pull.Policy == runtime.PullDefault,
 		local != nil && pull.Policy == runtime.PullNever:
 		return local, nil
 	case pull.Policy == runtime.PullNever:
@@ -81,6 +88,40 @@ func (e *Engine) provide(ctx context.Context, name string,
 		return local, nil
 	}
 	return pulled, err
+}
+
+// tagged gives an image that is there by a tag its name by digest, under which it stays when the tag
+// moves on. It returns nil if there is none.
+func (e *Engine) tagged(ctx context.Context, name string, pull runtime.Pull) (client.Image, error) {
+	_, digest, _ := strings.Cut(name, "@")
+	rows, err := e.client.ImageService().List(ctx, "target.digest=="+digest)
+	if err != nil {
+		return nil, fmt.Errorf("look for %s: %w", digest, err)
+	}
+	at := slices.IndexFunc(rows, func(row images.Image) bool {
+		return runtime.Pinned(row.Name, digest) == name
+	})
+	if at < 0 {
+		return nil, nil
+	}
+	row, err := e.client.ImageService().Create(ctx, images.Image{
+		Name: name, Target: rows[at].Target, Labels: pinLabels(pull),
+	})
+	if errdefs.IsAlreadyExists(err) {
+		return e.client.GetImage(ctx, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("name %s: %w", name, err)
+	}
+	return client.NewImage(e.client, row), nil
+}
+
+// pinLabels marks an image record that Pull.Pin made.
+func pinLabels(pull runtime.Pull) map[string]string {
+	if !pull.Pin {
+		return nil
+	}
+	return map[string]string{labelPinned: "true"}
 }
 
 // buildHello imports the image that Fairlead carries.
@@ -229,6 +270,7 @@ func (e *Engine) describe(ctx context.Context, ref string,
 		EntryPoint: config.Entrypoint, Command: config.Cmd,
 		Env: config.Env, User: config.User, WorkDir: config.WorkingDir,
 		StopSignal: stopSignal(config.StopSignal), ExposedPorts: ports, Labels: config.Labels,
+		Pinned: img.Labels()[labelPinned] != "",
 	}, nil
 }
 

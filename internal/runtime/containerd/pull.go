@@ -34,6 +34,7 @@ func (e *Engine) pull(ctx context.Context, name string, pull runtime.Pull) (clie
 	ctx = log.WithLogger(ctx, logrus.NewEntry(quiet))
 	pulled, err := e.client.Pull(ctx, name,
 		client.WithPullUnpack,
+		client.WithPullLabels(pinLabels(pull)),
 		client.WithPullSnapshotter(e.config.Snapshotter),
 		client.WithResolver(resolver(pull)))
 	if err != nil {

@@ -110,6 +110,46 @@ func TestPull(t *testing.T) {
 	}
 }
 
+// TestPinnedImageOutlivesItsTag: what a tag meant still runs after the tag has moved on, and when
+// the registry is gone, until it is removed.
+func TestPinnedImageOutlivesItsTag(t *testing.T) {
+	m := newMachine(t)
+	r := newRegistry(t)
+	r.put(t, "team/app:1", "first")
+	ref := r.ref("team/app:1")
+	old, err := m.EnsureImage(t.Context(), ref, runtime.Pull{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := runtime.Pinned(ref, old.Digest)
+	if _, err := m.EnsureImage(t.Context(), pinned, runtime.Pull{Pin: true}); err != nil {
+		t.Fatal(err)
+	}
+	r.put(t, "team/app:1", "second")
+	now, err := m.EnsureImage(t.Context(), ref, runtime.Pull{})
+	if err != nil || now.Digest == old.Digest {
+		t.Fatalf("the tag has not moved: %+v %v", now, err)
+	}
+	asked := r.requests.Load()
+	again, err := m.EnsureImage(t.Context(), pinned, runtime.Pull{Pin: true})
+	if err != nil || again.Digest != old.Digest || !again.Pinned || r.requests.Load() != asked {
+		t.Errorf("pinned %+v %v, want %s without a request", again, err, old.Digest)
+	}
+	r.Close()
+	for image, want := range map[string]string{pinned: "first\n", ref: "second\n"} {
+		output, code := m.runToEnd(runtime.Container{ID: strings.TrimSpace(want), Image: image})
+		if code != 0 || output != want {
+			t.Errorf("%s: exit code %d, output %q, want %q", image, code, output, want)
+		}
+	}
+	if err := m.RemoveImage(t.Context(), pinned); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.EnsureImage(t.Context(), pinned, runtime.Pull{}); err == nil {
+		t.Error("an image that was removed is there without a registry")
+	}
+}
+
 func TestPullPolicies(t *testing.T) {
 	m := newMachine(t)
 	r := newRegistry(t)

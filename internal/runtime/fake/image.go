@@ -31,7 +31,20 @@ func (r *Runtime) add(img runtime.Image, program Program, local bool) *image {
 	img.Digest = cmp.Or(img.Digest, fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(name))))
 	img.StopSignal = cmp.Or(img.StopSignal, runtime.StopSignal)
 	r.images[name] = &image{Image: img, program: program, local: local}
+	if exact := runtime.Pinned(name, img.Digest); r.images[exact] == nil {
+		r.images[exact] = &image{Image: img, program: program}
+	}
 	return r.images[name]
+}
+
+// tagged tells whether the image that a reference by digest names is there by a tag.
+func (r *Runtime) tagged(ref string) bool {
+	for name, img := range r.images {
+		if img.local && runtime.ByDigest(ref) && runtime.Pinned(name, img.Digest) == ref {
+			return true
+		}
+	}
+	return false
 }
 
 // normalize completes a reference as Docker does, as far as tests need it.
@@ -62,7 +75,7 @@ func (r *Runtime) EnsureImage(_ context.Context, ref string,
 	if tag, ok := strings.CutPrefix(name, "docker.io/"+runtime.HelloImage+":"); ok && img == nil {
 		img = r.add(helloImage(name, tag), Hello, true)
 	}
-	if img == nil || (!img.local && pull.Policy == runtime.PullNever) {
+	if img == nil || (!img.local && pull.Policy == runtime.PullNever && !r.tagged(name)) {
 		return runtime.Image{}, &runtime.Failure{
 			Reason: runtime.CannotPullContainer,
 			Message: "pull image manifest has been retried 1 time(s): failed to resolve ref " +
@@ -70,7 +83,9 @@ func (r *Runtime) EnsureImage(_ context.Context, ref string,
 			Err: runtime.ErrNotFound,
 		}
 	}
-	img.local = true
+	if !img.local {
+		img.local, img.Pinned = true, pull.Pin
+	}
 	found := img.Image
 	found.Ref = ref
 	return found, nil
@@ -111,7 +126,8 @@ func (r *Runtime) RemoveImage(_ context.Context, ref string) error {
 
 // LoadImage implements runtime.Images. The images run Hello.
 func (r *Runtime) LoadImage(_ context.Context, archive io.Reader) ([]runtime.Image, error) {
-	refs, err := archiveRefs(archive)
+	content := sha256.New()
+	refs, err := archiveRefs(io.TeeReader(archive, content))
 	if err != nil {
 		return nil, fmt.Errorf("load image: %w", err)
 	}
@@ -123,6 +139,7 @@ func (r *Runtime) LoadImage(_ context.Context, archive io.Reader) ([]runtime.Ima
 	var loaded []runtime.Image
 	for _, ref := range refs {
 		img := helloImage(normalize(ref), "loaded")
+		img.Digest = fmt.Sprintf("sha256:%x", content.Sum(nil))
 		loaded = append(loaded, r.add(img, Hello, true).Image)
 	}
 	return loaded, nil

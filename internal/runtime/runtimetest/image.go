@@ -103,3 +103,44 @@ func testRemoveImage(t *testing.T, r runtime.Runtime) {
 		t.Error("an image that was removed is listed")
 	}
 }
+
+// testPinnedImage moves a tag, as a build does, and still makes containers of what it meant before.
+func testPinnedImage(t *testing.T, r runtime.Runtime) {
+	f := setUp(t, r)
+	const ref = "docker.io/library/moving:1"
+	load := func(content string) string {
+		t.Helper()
+		var archive bytes.Buffer
+		f.must(build.Image{Ref: ref,
+			Files:  []build.File{{Name: "hello", Mode: 0o755, Data: []byte(content)}},
+			Config: ocispec.ImageConfig{Entrypoint: []string{"/hello"}},
+		}.WriteOCI(&archive))
+		loaded, err := f.LoadImage(t.Context(), &archive)
+		f.must(err)
+		return loaded[0].Digest
+	}
+	old := load("old")
+	pinned := runtime.Pinned(ref, old)
+	for range 2 {
+		found, err := f.EnsureImage(t.Context(), pinned, runtime.Pull{Pin: true})
+		f.must(err)
+		if found.Digest != old || !found.Pinned {
+			t.Errorf("pinned %+v, want %s", found, old)
+		}
+	}
+	if now := load("new"); now == old {
+		t.Fatal("the tag has not moved")
+	}
+	found, err := f.EnsureImage(t.Context(), pinned, runtime.Pull{Policy: runtime.PullNever})
+	f.must(err)
+	if found.Digest != old {
+		t.Errorf("after the tag has moved: %s, want %s", found.Digest, old)
+	}
+	id := f.createAs(runtime.Container{ID: f.id("pinned"), Image: pinned})
+	if made := f.status(id).Digest; made != old {
+		t.Errorf("the container is made of %s, want %s", made, old)
+	}
+	for _, name := range []string{ref, pinned} {
+		f.must(f.RemoveImage(t.Context(), name))
+	}
+}

@@ -49,6 +49,7 @@ func Cases() []Case {
 		{"UnknownImage", testUnknownImage},
 		{"LoadImage", testLoadImage},
 		{"RemoveImage", testRemoveImage},
+		{"PinnedImage", testPinnedImage},
 	}
 }
 

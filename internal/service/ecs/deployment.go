@@ -156,7 +156,9 @@ func describeRevision(r state.Reader, v row.ServiceRevision) ecs.ServiceRevision
 	def, _ := row.TaskDefinitions.Get(r, v.Spec.TaskDefinition)
 	for _, c := range def.Definition.ContainerDefinitions {
 		out.ContainerImages = append(out.ContainerImages,
-			ecs.ContainerImage{ContainerName: c.Name, Image: c.Image})
+			ecs.ContainerImage{
+				ContainerName: c.Name, Image: c.Image, ImageDigest: optional(v.Images[*c.Name]),
+			})
 	}
 	for _, lb := range v.Spec.LoadBalancers {
 		out.ResolvedConfiguration.LoadBalancers = append(out.ResolvedConfiguration.LoadBalancers,

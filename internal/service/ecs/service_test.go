@@ -58,6 +58,22 @@ func TestCreateService(t *testing.T) {
 	})
 }
 
+// TestRevisionShowsDigests, as the first task of the revision found them.
+func TestRevisionShowsDigests(t *testing.T) {
+	w := populated(t)
+	w.ok("CreateService", service(""))
+	var arn string
+	statetest.Update(t, w.store, func(tx *state.Tx) {
+		for v := range row.ServiceRevisions.By(tx, "service", serviceARN) {
+			arn, v.Images = v.ARN, map[string]string{"app": "sha256:1"}
+			row.ServiceRevisions.Put(tx, v)
+		}
+	})
+	want(t, w.ok("DescribeServiceRevisions", `{"serviceRevisionArns":["`+arn+`"]}`), map[string]string{
+		"serviceRevisions.0.containerImages": `[{"containerName":"app","image":"nginx","imageDigest":"sha256:1"}]`,
+	})
+}
+
 func TestCreateServiceIsIdempotent(t *testing.T) {
 	w := populated(t)
 	first := w.ok("CreateService", service(""))
