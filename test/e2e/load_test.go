@@ -35,13 +35,14 @@ type load struct {
 
 	mu       sync.Mutex // guards what follows
 	sent     int
-	failures map[string]int // by what went wrong
-	last     []string       // the newest failures, with their time
+	failures map[string]int  // by what went wrong
+	out      *sync.WaitGroup // of the requests that were sent since the last settle
+	last     []string        // the newest failures, with their time
 }
 
 // begin starts the load; it ends with the test or with finish.
 func (s *site) begin(t *testing.T) *load {
-	l := &load{failures: map[string]int{}}
+	l := &load{failures: map[string]int{}, out: &sync.WaitGroup{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	var kinds sync.WaitGroup
 	for _, http2 := range []bool{false, true} {
@@ -69,7 +70,7 @@ func (l *load) run(ctx context.Context, kind string, client *http.Client) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			out.Go(func() { l.note(kind, sendBy(client, n)) })
+			out.Go(func() { l.note(kind, l.send(client, n)) })
 		}
 	}
 }
@@ -135,6 +136,39 @@ func (l *load) note(kind string, err error) {
 	}
 	l.failures[err.Error()]++
 	l.last = append(l.last, fmt.Sprintf("%s %s: %v", time.Now().Format("15:04:05.000"), kind, err))
+}
+
+// settle waits until every request that is out now has been answered.
+func (l *load) settle() {
+	l.mu.Lock()
+	before := l.out
+	l.out = &sync.WaitGroup{}
+	l.mu.Unlock()
+	before.Wait()
+}
+
+// send makes a request that settle waits for.
+func (l *load) send(client *http.Client, n int) error {
+	l.mu.Lock()
+	out := l.out
+	out.Add(1)
+	l.mu.Unlock()
+	defer out.Done()
+	return sendBy(client, n)
+}
+
+// failed counts the failures so far by what went wrong.
+func (l *load) failed() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.failures)
+}
+
+// total is how many requests were answered or failed so far.
+func (l *load) total() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sent
 }
 
 // finish ends the load, waits for its answers, and fails the test for every failed request.

@@ -18,12 +18,16 @@ import (
 	"github.com/vishvananda/netns"
 )
 
+// containerdSocket is the socket of the instance's private containerd.
+func (p *process) containerdSocket() string {
+	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(filepath.Join(p.dir, "containerd"))))[:12]
+	return filepath.Join("/run/fairlead", hash, "containerd.sock")
+}
+
 // containerd calls do with a client of the instance's private containerd.
 func (f *fairlead) containerd(do func(context.Context, *client.Client) error) {
 	f.t.Helper()
-	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(filepath.Join(f.dir, "containerd"))))[:12]
-	c, err := client.New(filepath.Join("/run/fairlead", hash, "containerd.sock"),
-		client.WithTimeout(10*time.Second))
+	c, err := client.New(f.containerdSocket(), client.WithTimeout(10*time.Second))
 	if err != nil {
 		f.t.Fatal(err)
 	}
