@@ -2,7 +2,8 @@ package state
 
 import "fmt"
 
-// Reader is what tables are read from: a [*Snapshot], or a [*Tx] that remembers what it read.
+// Reader is what tables are read from: a [*Snapshot], a [*Tx] that remembers what it read, or either
+// by way of a [*Counted].
 type Reader interface {
 	// Revision is the revision of etcd that the reader shows.
 	Revision() int64
@@ -14,6 +15,7 @@ type Reader interface {
 var (
 	_ Reader = (*Snapshot)(nil)
 	_ Reader = (*Tx)(nil)
+	_ Reader = (*Counted)(nil)
 )
 
 // Snapshot is every table at one revision. It never changes and may be kept and shared; it keeps

@@ -46,6 +46,7 @@ func (t *Table[R]) Name() string { return t.name }
 
 // Get returns the row with the given key, and whether there is one.
 func (t *Table[R]) Get(r Reader, key string) (R, bool) {
+	count(r, 1)
 	if e, ok := t.rows(r.forKey(t.name, key)).byKey.Get([]byte(key)); ok {
 		return e.row, true
 	}
@@ -57,7 +58,7 @@ func (t *Table[R]) Get(r Reader, key string) (R, bool) {
 // table as it was when the walk began: what the same transaction puts meanwhile is not in it.
 func (t *Table[R]) Scan(r Reader, prefix string) iter.Seq[R] {
 	return func(yield func(R) bool) {
-		walk(t.rows(r.forScan(t.name)).byKey, prefix, yield)
+		walk(t.rows(r.forScan(t.name)).byKey, prefix, counting(r, yield))
 	}
 }
 
@@ -66,13 +67,15 @@ func (t *Table[R]) Scan(r Reader, prefix string) iter.Seq[R] {
 func (t *Table[R]) By(r Reader, index, value string) iter.Seq[R] {
 	i := t.indexOf(index)
 	return func(yield func(R) bool) {
-		walk(t.rows(r.forScan(t.name)).byIndex[i], indexKey(value, ""), yield)
+		walk(t.rows(r.forScan(t.name)).byIndex[i], indexKey(value, ""), counting(r, yield))
 	}
 }
 
 // Len is the number of rows in the table. In a transaction it counts as reading all of them.
 func (t *Table[R]) Len(r Reader) int {
-	return t.rows(r.forScan(t.name)).byKey.Len()
+	n := t.rows(r.forScan(t.name)).byKey.Len()
+	count(r, n)
+	return n
 }
 
 // Put stores row under its key, replacing what was there. The row is encoded before Put returns, so

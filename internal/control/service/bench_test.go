@@ -34,8 +34,8 @@ func BenchmarkPlan(b *testing.B) {
 func arnOf(i int) string { return fmt.Sprintf("arn:aws:ecs:r:1:service/c/s%05d", i) }
 
 // populate writes services of ten running tasks each.
-func populate(b *testing.B, store *state.Store, services int) {
-	const batch = 20 // services per transaction
+func populate(b testing.TB, store *state.Store, services int) {
+	const batch = 100 // services per transaction
 	for first := 0; first < services; first += batch {
 		statetest.Update(b, store, func(tx *state.Tx) {
 			for i := first; i < first+batch; i++ {
