@@ -8,7 +8,7 @@ import (
 )
 
 // Random does one thing that can happen to a service: a task crashes, is stopped by a user, falls
-// ill or recovers, the count changes, a deployment begins, good or bad.
+// ill or recovers, the count changes, a deployment begins, good or bad, the controller is away.
 func (w *World) Random() {
 	switch n := w.rng.IntN(100); {
 	case n < 25:
@@ -25,8 +25,10 @@ func (w *World) Random() {
 		w.Scale(w.rng.IntN(12))
 	case n < 85:
 		w.Deploy(w.image())
-	case n < 92:
+	case n < 90:
 		w.protect()
+	case n < 93:
+		w.Outage(time.Duration(w.rng.IntN(120)) * time.Second)
 	default:
 		w.percentages()
 	}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -8,14 +9,20 @@ import (
 	"fairlead/internal/api/ecs"
 )
 
+var (
+	seeds = flag.Uint64("seeds", 150, "how many random lives TestScheduler runs")
+	first = flag.Uint64("first-seed", 0, "the first of the seeds")
+	steps = flag.Int("steps", 100, "how many things happen in each of them")
+)
+
 // TestScheduler runs services through random lives: a promise that breaks names the seed that shows
 // it. When the faults stop, every service must reach its steady state.
 func TestScheduler(t *testing.T) {
-	seeds, steps := uint64(150), 100
+	lives := *seeds
 	if testing.Short() {
-		seeds = 40
+		lives = min(lives, 40)
 	}
-	for seed := range seeds {
+	for seed := *first; seed < *first+lives; seed++ {
 		w := New(seed, int(seed%9), 100, 200, Sound)
 		w.Balanced, w.Checked = seed%3 != 0, seed%4 == 0
 		if seed%5 < 3 {
@@ -24,7 +31,7 @@ func TestScheduler(t *testing.T) {
 		if seed%2 == 0 {
 			w.Breaker(seed%4 == 0)
 		}
-		for range steps {
+		for range *steps {
 			w.Random()
 			w.Pass()
 			if w.Broken != nil {

@@ -250,24 +250,53 @@ func (w *World) Run(d time.Duration, done func() bool) bool {
 	end := w.Now.Add(d)
 	w.Plan()
 	for w.Broken == nil && !done() {
-		next := w.wake
-		for _, t := range w.Tasks {
-			if next.IsZero() || !t.next.IsZero() && t.next.Before(next) {
-				next = t.next
-			}
-		}
+		next := w.next()
 		if next.IsZero() || next.After(end) {
 			w.Now = end
 			w.Plan()
 			return done()
 		}
+		w.step(next)
+	}
+	return w.Broken == nil
+}
+
+// next is when something happens next; zero for never.
+func (w *World) next() time.Time {
+	next := w.wake
+	for _, t := range w.Tasks {
+		if next.IsZero() || !t.next.IsZero() && t.next.Before(next) {
+			next = t.next
+		}
+	}
+	return next
+}
+
+// step does what happens at a time, and plans.
+func (w *World) step(at time.Time) {
+	w.Now = later(w.Now, at)
+	for _, t := range w.Tasks {
+		t.advance(w.Now)
+	}
+	w.Plan()
+}
+
+// Outage lets time pass with nobody to plan, as when the controller was killed. Tasks live on. The
+// controller that comes back makes a full pass.
+func (w *World) Outage(d time.Duration) {
+	end := w.Now.Add(d)
+	for {
+		w.wake = time.Time{}
+		next := w.next()
+		if next.IsZero() || next.After(end) {
+			break
+		}
 		w.Now = later(w.Now, next)
 		for _, t := range w.Tasks {
 			t.advance(w.Now)
 		}
-		w.Plan()
 	}
-	return w.Broken == nil
+	w.Now, w.wake = end, end
 }
 
 func later(a, b time.Time) time.Time {
