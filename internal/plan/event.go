@@ -21,7 +21,11 @@ func (p *planner) tell(format string, args ...any) {
 
 // tellOnce writes an event unless it was written within repeatTime; a new intent forgets that.
 func (p *planner) tellOnce(format string, args ...any) {
-	text := p.told(format, args...)
+	p.once(p.told(format, args...))
+}
+
+// once is tellOnce of a whole text.
+func (p *planner) once(text string) {
 	if last, ok := p.plan.Memory.Said[text]; ok && p.in.Now.Before(last.Add(repeatTime)) {
 		return
 	}

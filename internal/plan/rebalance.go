@@ -22,15 +22,45 @@ func (p *planner) rebalance() {
 	}
 	if m := &p.plan.Memory; m.Moving != "" {
 		m.Moving = ""
-		p.plan.Changed = true
+		p.plan.Events = append(p.plan.Events, "service ("+p.in.Service.Name+") stopped AZ Rebalancing.")
 	}
 	if p.in.Service.Rebalancing != ecs.AvailabilityZoneRebalancingENABLED || !p.resting() {
 		return
 	}
 	zones, used := p.zones()
-	if spread(zones, used) > 1 && p.room() > 0 && p.throttled().IsZero() {
-		p.moveIn(zones, used)
+	if spread(zones, used) <= 1 || p.room() <= 0 || !p.throttled().IsZero() {
+		return
 	}
+	if movable, spared := p.leavable(zones, used); len(movable) == 0 {
+		p.tellUnmovable(spared)
+		return
+	}
+	p.moveIn(zones, used)
+}
+
+// leavable lists the tasks in the fullest zone: those that may be stopped, and the protected ones.
+func (p *planner) leavable(zones []string, used Usage) (movable, spared []*task) {
+	fullest := slices.MaxFunc(zones, func(a, b string) int { return used.Zones[a] - used.Zones[b] })
+	for _, t := range p.primary.tasks {
+		switch {
+		case !t.kept || t.Zone != fullest:
+		case p.protected(t):
+			spared = append(spared, t)
+		default:
+			movable = append(movable, t)
+		}
+	}
+	return movable, spared
+}
+
+// tellUnmovable says that protected tasks are in the way, and plans again when a protection ends.
+func (p *planner) tellUnmovable(spared []*task) {
+	for _, t := range spared {
+		p.wake(*t.Protection)
+	}
+	p.once("service (" + p.in.Service.Name + ") was unable to AZ Rebalance because " + p.primary.ID +
+		" was unable to scale in due to The number of protected tasks are more than the desired count " +
+		"of tasks.")
 }
 
 // mover is the task that was started to even the zones out, while it is still to run.
@@ -95,14 +125,9 @@ func (p *planner) moveOut() {
 	if count(p.primary.tasks, isKept) <= p.bounds.Desired {
 		return
 	}
-	fullest := slices.MaxFunc(zones, func(a, b string) int { return used.Zones[a] - used.Zones[b] })
-	var candidates []*task
-	for _, t := range p.primary.tasks {
-		if t.kept && t.Zone == fullest && !p.protected(t) {
-			candidates = append(candidates, t)
-		}
-	}
+	candidates, spared := p.leavable(zones, used)
 	if len(candidates) == 0 {
+		p.tellUnmovable(spared) // they were protected meanwhile
 		return
 	}
 	t := candidates[victim(candidates, used)]

@@ -43,7 +43,7 @@ type Task struct {
 	LoadBalancers        []ecs.LoadBalancer `json:"loadBalancers,omitempty"`
 	EnableExecuteCommand bool               `json:"enableExecuteCommand,omitempty"`
 	CreatedAt            time.Time          `json:"createdAt"`
-	Tags                 Tags               `json:"tags,omitempty"`
+	Tags                 Tags               `json:"tags,omitempty"` // also TagResource; StopTask drops them
 
 	// Desired; writers: StopTask, the service controller, and the task controller when the task
 	// cannot go on. DesiredStatus goes from RUNNING to STOPPED once.

@@ -87,7 +87,8 @@ func (f *Fleet) crash(service int) {
 }
 
 // BenchmarkChange measures what a crashed task costs the scheduler until its service is at rest
-// again, among few services and many.
+// again, among few services and many. Of many, some tell in between that they are still steady, as
+// every service does every six hours: these are the further plans.
 func BenchmarkChange(b *testing.B) {
 	for _, services := range []int{100, 10_000} {
 		b.Run(fmt.Sprintf("services=%d", services), func(b *testing.B) {

@@ -344,6 +344,48 @@ func TestZonesAreEvenedOut(t *testing.T) {
 	})
 }
 
+// TestProtectedTasksAreNotMoved: nothing is started in the thin zone while no task may leave the full
+// one, and the zones are evened out when the protection ends.
+func TestProtectedTasksAreNotMoved(t *testing.T) {
+	w := settled(t, 3, 100, 200)
+	for _, task := range w.Tasks {
+		task.Zone, task.Network.Subnet = "b", "subnet-b"
+		task.Protection = new(w.Now.Add(time.Hour))
+	}
+	w.Service.Rebalancing = ecs.AvailabilityZoneRebalancingENABLED
+	w.changed()
+	w.Run(50*time.Minute, func() bool { return false })
+	wantStory(t, w.told(w.Primary().ID, "ID"), []string{
+		"service (s) was unable to AZ Rebalance because ID was unable to scale in due to The number of " +
+			"protected tasks are more than the desired count of tasks.",
+		"(service s) has reached a steady state.",
+	})
+	w.Run(time.Hour, func() bool { return false })
+	if got := w.told(); !slices.Contains(got, "service (s) is AZ balanced with 1 tasks in a, and 2 in b.") {
+		t.Errorf("events:\n%s", strings.Join(got, "\n"))
+	}
+}
+
+// TestMoverThatDies ends the rebalancing, which then begins anew.
+func TestMoverThatDies(t *testing.T) {
+	w := settled(t, 3, 100, 200)
+	for _, task := range w.Tasks {
+		task.Zone, task.Network.Subnet = "b", "subnet-b"
+	}
+	w.Service.Rebalancing = ecs.AvailabilityZoneRebalancingENABLED
+	w.changed()
+	w.Run(7*time.Second, func() bool { return false })
+	w.task("task/" + w.Memory.Moving).Exit()
+	w.Run(time.Hour, func() bool { return false })
+	got := w.told()
+	if n := count(got, "service (s) stopped AZ Rebalancing."); n != 1 {
+		t.Errorf("told %d times that the rebalancing has stopped:\n%s", n, strings.Join(got, "\n"))
+	}
+	if n := count(got, "is AZ balanced with 1 tasks in a"); n != 1 {
+		t.Errorf("balanced %d times:\n%s", n, strings.Join(got, "\n"))
+	}
+}
+
 // TestSteadyStateIsRepeated every six hours.
 func TestSteadyStateIsRepeated(t *testing.T) {
 	w := settled(t, 1, 100, 200)

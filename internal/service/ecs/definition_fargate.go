@@ -30,6 +30,7 @@ var smallestMemory = []int{512, 1024, 2048}
 const (
 	minEphemeralGiB = 21
 	maxEphemeralGiB = 200
+	minStopTimeout  = 2   // seconds; of startTimeout, too
 	maxStopTimeout  = 120 // seconds
 )
 
@@ -111,6 +112,9 @@ func checkFargateCPU(def ecs.TaskDefinition) error {
 	return nil
 }
 
+// outOf tells whether a setting is there and not between its bounds.
+func outOf(v *int32, low, high int32) bool { return v != nil && (*v < low || *v > high) }
+
 func checkFargateContainer(def ecs.TaskDefinition, c ecs.ContainerDefinition) error {
 	switch {
 	case aws.Val(c.Privileged):
@@ -118,10 +122,10 @@ func checkFargateContainer(def ecs.TaskDefinition, c ecs.ContainerDefinition) er
 			"container definitions.")
 	case len(c.DockerSecurityOptions) > 0:
 		return fargateUnsupported("dockerSecurityOptions")
-	case aws.Val(c.StopTimeout) < 0 || aws.Val(c.StopTimeout) > maxStopTimeout,
-		aws.Val(c.StartTimeout) < 0 || aws.Val(c.StartTimeout) > maxStopTimeout:
+	case outOf(c.StopTimeout, minStopTimeout, maxStopTimeout),
+		outOf(c.StartTimeout, minStopTimeout, maxStopTimeout):
 		return ecs.ClientException("The stopTimeout and startTimeout settings for container '%s' must be "+
-			"between 0 and %d.", *c.Name, maxStopTimeout)
+			"between %d and %d.", *c.Name, minStopTimeout, maxStopTimeout)
 	}
 	if err := checkFargateLinux(c.LinuxParameters); err != nil {
 		return err

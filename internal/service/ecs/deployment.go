@@ -41,7 +41,7 @@ func (s *Service) ListServiceDeployments(
 	for _, d := range page {
 		out.ServiceDeployments = append(out.ServiceDeployments, ecs.ServiceDeploymentBrief{
 			ServiceDeploymentArn: &d.ARN, ServiceArn: &d.Service, ClusterArn: &d.Cluster,
-			TargetServiceRevisionArn: &d.Target, Status: d.Status,
+			TargetServiceRevisionArn: &d.Target, Status: shownStatus(d),
 			StatusReason: optional(d.StatusReason),
 			CreatedAt:    &d.CreatedAt, StartedAt: d.StartedAt, FinishedAt: d.FinishedAt,
 		})
@@ -50,7 +50,7 @@ func (s *Service) ListServiceDeployments(
 }
 
 func deploymentListed(d row.ServiceDeployment, in *ecs.ListServiceDeploymentsInput) bool {
-	if len(in.Status) > 0 && !slices.Contains(in.Status, d.Status) {
+	if len(in.Status) > 0 && !slices.Contains(in.Status, shownStatus(d)) {
 		return false
 	}
 	between := aws.Val(in.CreatedAt)
@@ -84,7 +84,7 @@ func describeRecord(r state.Reader, d row.ServiceDeployment) ecs.ServiceDeployme
 	counts := countTasks(r, d.Service)
 	out := ecs.ServiceDeployment{
 		ServiceDeploymentArn: &d.ARN, ServiceArn: &d.Service, ClusterArn: &d.Cluster,
-		Status: d.Status, StatusReason: optional(d.StatusReason),
+		Status: shownStatus(d), StatusReason: optional(d.StatusReason),
 		CreatedAt: &d.CreatedAt, StartedAt: d.StartedAt, UpdatedAt: &d.UpdatedAt,
 		FinishedAt: d.FinishedAt, StoppedAt: d.StoppedAt, Rollback: d.Rollback,
 		DeploymentConfiguration:  &d.Configuration,
@@ -179,11 +179,11 @@ func (s *Service) StopServiceDeployment(
 		if !ok {
 			return ecs.ServiceDeploymentNotFoundException("Service deployment not found.")
 		}
-		if d.StopAsked == stop {
-			return nil
-		}
 		if !stoppable(d.Status) {
 			return ecs.ConflictException("The service deployment cannot be stopped in status %s.", d.Status)
+		}
+		if d.StopAsked != "" {
+			return nil // it stops already
 		}
 		svc, _ := row.Services.Get(tx, d.Service)
 		svc.Version++
@@ -193,6 +193,22 @@ func (s *Service) StopServiceDeployment(
 		return nil
 	})
 	return &ecs.StopServiceDeploymentOutput{ServiceDeploymentArn: &arn}, err
+}
+
+// shownStatus is the status of a deployment that was asked to stop, until the scheduler has seen it.
+func shownStatus(d row.ServiceDeployment) ecs.ServiceDeploymentStatus {
+	switch d.Status {
+	case ecs.ServiceDeploymentStatusPENDING, ecs.ServiceDeploymentStatusINPROGRESS:
+	default:
+		return d.Status
+	}
+	switch d.StopAsked {
+	case ecs.StopServiceDeploymentStopTypeABORT:
+		return ecs.ServiceDeploymentStatusSTOPREQUESTED
+	case ecs.StopServiceDeploymentStopTypeROLLBACK:
+		return ecs.ServiceDeploymentStatusROLLBACKREQUESTED
+	}
+	return d.Status
 }
 
 // stoppable lists the statuses from which a deployment can be stopped.

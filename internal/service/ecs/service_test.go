@@ -280,6 +280,19 @@ func TestStopServiceDeployment(t *testing.T) {
 	if record.StopAsked != "ROLLBACK" {
 		t.Errorf("asked to stop by %q", record.StopAsked)
 	}
+	const filtered = `{"cluster":"c","service":"s","status":["ROLLBACK_REQUESTED"]}`
+	want(t, w.ok("ListServiceDeployments", filtered), map[string]string{
+		"serviceDeployments.0.status": `"ROLLBACK_REQUESTED"`,
+	})
+	w.ok("StopServiceDeployment", `{"serviceDeploymentArn":"`+arn+`","stopType":"ABORT"}`)
+	described := w.ok("DescribeServiceDeployments", `{"serviceDeploymentArns":["`+arn+`"]}`)
+	want(t, described, map[string]string{"serviceDeployments.0.status": `"ROLLBACK_REQUESTED"`})
+	statetest.Update(t, w.store, func(tx *state.Tx) {
+		record.Status = "ROLLBACK_SUCCESSFUL"
+		row.ServiceDeployments.Put(tx, record)
+	})
+	w.refused("StopServiceDeployment", `{"serviceDeploymentArn":"`+arn+`"}`, "ConflictException",
+		"The service deployment cannot be stopped in status ROLLBACK_SUCCESSFUL.")
 	w.refused("StopServiceDeployment", `{"serviceDeploymentArn":"`+arn+`x"}`,
 		"ServiceDeploymentNotFoundException", "")
 }

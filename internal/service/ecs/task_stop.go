@@ -14,7 +14,8 @@ import (
 // maxStopReason is the length of a stop reason in characters.
 const maxStopReason = 1024
 
-// StopTask asks a task to stop. The task of a service is replaced by the service's scheduler.
+// StopTask asks a task to stop, which loses its tags. The task of a service is replaced by the
+// service's scheduler.
 func (s *Service) StopTask(
 	ctx context.Context, in *ecs.StopTaskInput,
 ) (*ecs.StopTaskOutput, error) {
@@ -35,6 +36,7 @@ func (s *Service) StopTask(
 		if t.DesiredStatus != row.TaskStopped {
 			t.DesiredStatus, t.StopCode = row.TaskStopped, ecs.TaskStopCodeUserInitiated
 			t.StoppedReason, t.StopAskedAt = reason, new(s.now())
+			t.Tags = nil
 			t.Version++
 			row.Tasks.Put(tx, t)
 		}

@@ -72,14 +72,19 @@ func TestRunTaskRefusals(t *testing.T) {
 
 func TestStopTask(t *testing.T) {
 	w := populated(t)
-	arn := at(t, w.ok("RunTask", run("")), "tasks.0.taskArn").(string)
+	arn := at(t, w.ok("RunTask", run(`"tags":[{"key":"a","value":"b"}],`)), "tasks.0.taskArn").(string)
 	id := arn[strings.LastIndexByte(arn, '/')+1:]
+	const described = `{"cluster":"c","include":["TAGS"],"tasks":["`
+	want(t, w.ok("DescribeTasks", described+id+`"]}`), map[string]string{
+		"tasks.0.tags": `[{"key":"a","value":"b"}]`,
+	})
 	want(t, w.ok("StopTask", `{"cluster":"c","task":"`+id+`","reason":"enough"}`), map[string]string{
 		"task.desiredStatus": `"STOPPED"`, "task.stopCode": `"UserInitiated"`,
 		"task.stoppedReason": `"enough"`, "task.lastStatus": `"PROVISIONING"`,
 	})
 	want(t, w.ok("StopTask", `{"cluster":"c","task":"`+arn+`","reason":"again"}`),
 		map[string]string{"task.stoppedReason": `"enough"`})
+	want(t, w.ok("DescribeTasks", described+id+`"]}`), map[string]string{"tasks.0.tags": `[]`})
 	w.refused("StopTask", `{"cluster":"c","task":"nope"}`,
 		"InvalidParameterException", "The referenced task was not found.")
 }
