@@ -5,7 +5,9 @@ import (
 )
 
 // scaleIn stops tasks of the PRIMARY deployment that it has too many of. Unhealthy ones go as soon
-// as healthy ones have taken their place, others when there are more than wanted.
+// as healthy ones have taken their place, others when there are more than wanted: those first that
+// are not known to be healthy, and healthy ones within the lower bound, which counts where protected
+// tasks that are not healthy stay in their place.
 func (p *planner) scaleIn() {
 	desired, d := p.bounds.Desired, p.primary
 	kept, bad := count(d.tasks, isKept), count(d.tasks, isBad)
@@ -15,7 +17,8 @@ func (p *planner) scaleIn() {
 	if p.mover() != nil {
 		surplus-- // it is there in addition until it is healthy
 	}
-	p.stop(d.tasks, func(t *task) bool { return t.kept && t.health != Unhealthy }, surplus)
+	surplus -= p.stop(d.tasks, isUnproven, surplus)
+	p.stop(d.tasks, isHealthy, min(surplus, count(p.tasks, isHealthy)-p.bounds.Lower))
 }
 
 // replace stops tasks of older deployments. What is not RUNNING yet goes at once. The others are

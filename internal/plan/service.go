@@ -113,6 +113,9 @@ func isOpen(t *task) bool    { return t.open }
 func isHealthy(t *task) bool { return t.kept && t.health == Healthy }
 func isBad(t *task) bool     { return t.kept && t.health == Unhealthy }
 
+// isUnproven tells whether a task is neither healthy nor unhealthy yet.
+func isUnproven(t *task) bool { return t.kept && (t.health == Starting || t.health == Waiting) }
+
 // isLeaving tells whether a task is to stop and still has to be deregistered from its target groups.
 func isLeaving(t *task) bool {
 	return t.open && !t.kept && t.Notes.Registered && !t.Notes.Draining

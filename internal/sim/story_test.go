@@ -250,6 +250,25 @@ func TestProtectedTasksStay(t *testing.T) {
 	}
 }
 
+// TestScaleInKeepsTheMinimum: a protected task that is not healthy stays, and no healthy one goes in
+// its place. (Found by seed 1261 of TestScheduler.)
+func TestScaleInKeepsTheMinimum(t *testing.T) {
+	w := settled(t, 1, 100, 200)
+	w.Scale(2)
+	w.Run(6*time.Second, func() bool { return false })
+	young := w.young(nil)
+	young.Protection = new(w.Now.Add(time.Hour))
+	w.Scale(1)
+	w.Run(2*time.Second, func() bool { return false })
+	if w.Broken != nil || w.Kept() != 2 {
+		t.Fatalf("%d tasks kept, %v%s", w.Kept(), w.Broken, w.story())
+	}
+	run(t, w) // the young one is healthy now, and the other goes
+	if w.Kept() != 1 || !young.kept() {
+		t.Errorf("%d tasks kept%s", w.Kept(), w.story())
+	}
+}
+
 func TestFailingStartsAreThrottled(t *testing.T) {
 	w := settled(t, 1, 100, 200)
 	w.Deploy(Image{FailStart: true, Start: time.Second})
