@@ -18,12 +18,12 @@ func (ex *exchange) dispatch(r *http1.Request) {
 	ex.connect(true)
 }
 
-// connect hands the request to a connection of the target. An error to open one is a 502.
+// connect hands the request to a connection of the target.
 func (ex *exchange) connect(mayReuse bool) {
 	up, reused, err := ex.loop.upstreamFor(ex, mayReuse)
 	if err != nil {
 		ex.groupStats().TargetConnectionErrorCount++
-		ex.fail(502, err.Error())
+		ex.unreachable(502, err.Error())
 		return
 	}
 	ex.up, ex.reused = up, reused

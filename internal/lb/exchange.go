@@ -39,6 +39,8 @@ type exchange struct {
 	bodySent bool // bytes of the request body went to the target
 	spoke    bool // something of a response has come
 
+	tried []*target // that could not be reached
+
 	unsent int // what the kernel held for the client when the time was up before
 
 	eofUp, eofDown bool // which ends of a tunnel have been passed on
@@ -117,6 +119,9 @@ type upstream interface {
 	sendBody(p []byte)
 	sendEnd(trailers []byte)
 	congested() bool
+	// stands says that the connection has come about. Before, it takes no body, so that the request
+	// can still go elsewhere; roomUp follows.
+	stands() bool
 	// wantBody asks for more of the response body, after the downstream was congested.
 	wantBody()
 	// release gives the connection back after a complete response.
@@ -170,6 +175,8 @@ func (ex *exchange) reset() {
 	ex.reqBody = http1.Body{}
 	ex.reqDone, ex.respDone, ex.retried, ex.reused, ex.bodySent = false, false, false, false, false
 	ex.spoke, ex.eofUp, ex.eofDown, ex.unsent = false, false, false, 0
+	clear(ex.tried)
+	ex.tried = ex.tried[:0]
 	ex.text, ex.head = ex.text[:0], ex.head[:0]
 }
 
@@ -188,7 +195,7 @@ func (ex *exchange) Expired() {
 		ex.touch()
 	case ex.phase == tunnel || ex.phase == relaying:
 		ex.cut("idle timeout")
-	case !ex.reqDone && (ex.up == nil || !ex.up.congested()):
+	case !ex.reqDone && (ex.up == nil || ex.acceptsBody()):
 		ex.fail(408, "request body not complete in time")
 	default:
 		ex.fail(504, "target did not answer in time")

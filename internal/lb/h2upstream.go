@@ -73,11 +73,17 @@ func (u *h2up) open(ex *exchange) *upStream {
 
 // onEvent implements sockOwner.
 func (u *h2up) onEvent() {
+	stood := u.to.stands()
 	if status, err := u.to.stand(); err != nil {
 		u.lose(status, err.Error())
 		return
 	} else if status != 0 {
 		return
+	}
+	if !stood {
+		for _, st := range u.streams {
+			st.roomAgain()
+		}
 	}
 	if u.hasRoom() {
 		u.sendBlocked()
@@ -110,11 +116,15 @@ func (u *h2up) lose(status int, detail string) {
 	u.leave()
 	u.loop.wheel.Stop(&u.to.timer)
 	u.dropKept()
-	streams := u.streams
+	streams, stood := u.streams, u.to.stands()
 	u.streams = map[uint32]*upStream{}
 	u.close()
 	for _, st := range streams {
-		st.lost(status, detail)
+		if stood {
+			st.lost(status, detail)
+		} else {
+			st.unreachable(status, detail)
+		}
 	}
 }
 
@@ -324,6 +334,18 @@ func (st *upStream) lost(status int, detail string) {
 		ex.upstreamLost(status, detail)
 	}
 }
+
+// unreachable tells the exchange that the request was not sent.
+func (st *upStream) unreachable(status int, detail string) {
+	st.dropped = true
+	if ex := st.ex; ex != nil {
+		st.ex = nil
+		ex.unreachable(status, detail)
+	}
+}
+
+// stands implements upstream.
+func (st *upStream) stands() bool { return st.conn.to.stands() }
 
 // roomAgain implements senderOwner.
 func (st *upStream) roomAgain() {

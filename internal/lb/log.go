@@ -95,7 +95,7 @@ func (ex *exchange) fillRecord(r *AccessRecord, b *recordBatch) {
 		r.Priority, r.Actions = ex.act.priority, string(ex.act.kind)
 	}
 	r.RedirectURL, r.ErrorReason, r.FailureDetail = ex.redirect, ex.reason, ex.detail
-	r.Retried = ex.retried
+	r.Retried = ex.retried || len(ex.tried) > 0
 	r.Class, r.ClassReason = "", ""
 	if ex.class > 0 {
 		r.Class, r.ClassReason = ex.class.String(), ex.classReason

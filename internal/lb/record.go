@@ -40,7 +40,7 @@ type AccessRecord struct {
 	ErrorReason   string
 	Class         string // Acceptable, Ambiguous, Severe
 	ClassReason   string
-	Retried       bool   // a second connection was tried
+	Retried       bool   // a second connection was tried, or another target
 	FailureDetail string // our own words on a 4xx or 5xx made here, for operators
 }
 

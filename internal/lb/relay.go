@@ -6,7 +6,7 @@ import (
 
 // acceptsBody says whether the request body can be taken now.
 func (ex *exchange) acceptsBody() bool {
-	return ex.up != nil && !ex.up.congested()
+	return ex.up != nil && ex.up.stands() && !ex.up.congested()
 }
 
 // bodyUp sends a piece of the request body to the target.

@@ -170,11 +170,15 @@ func (u *upConn) abandon() {
 
 // lose ends the connection and tells the exchange.
 func (u *upConn) lose(status int, detail string) {
-	ex := u.ex
+	ex, stood := u.ex, u.stands()
 	u.ex = nil
 	u.end()
-	if ex != nil {
+	switch {
+	case ex == nil:
+	case stood:
 		ex.upstreamLost(status, detail)
+	default:
+		ex.unreachable(status, detail)
 	}
 }
 
@@ -192,6 +196,7 @@ func (u *upConn) Expired() {
 
 // onEvent implements sockOwner.
 func (u *upConn) onEvent() {
+	stood := u.stands()
 	if status, err := u.stand(); err != nil {
 		u.lose(status, err.Error())
 		return
@@ -201,6 +206,9 @@ func (u *upConn) onEvent() {
 	if u.ex == nil {
 		u.idleEvent()
 		return
+	}
+	if !stood {
+		u.ex.roomUp()
 	}
 	if u.moves() {
 		u.ex.touch()
