@@ -82,9 +82,9 @@ func kill(t *testing.T, pid int) {
 	}
 }
 
-// loseContainer ends a task's process in some way. The task is replaced, and only it. Requests fail
-// only until it is no target any more, and with the load balancer's own status: those that were in
-// it, and those that were sent to it before its end was noticed, as on AWS.
+// loseContainer ends a task's process in some way. The task is replaced, and only it. The only
+// requests that may fail, with the load balancer's own status, are those that were inside it and
+// cannot be repeated; whatever is sent to its address before its end is noticed goes elsewhere.
 func (s *stack) loseContainer(lose func(pid int)) {
 	s.t.Helper()
 	s.steady(2, 1)
