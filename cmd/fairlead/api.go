@@ -51,7 +51,7 @@ func (i *instance) adminHandler(ending <-chan struct{}) http.Handler {
 	cfg := admin.Config{
 		Store: i.store, Images: i.runtime, Version: versionString(), Logger: i.cfg.logger,
 		Ending: ending,
-		Info:   map[string]string{"api": "http://" + i.listen.Addr().String(), "dataDir": i.cfg.dataDir},
+		Info:   map[string]string{"api": "http://" + i.sockets.api.Addr().String(), "dataDir": i.cfg.dataDir},
 	}
 	if i.dns != nil {
 		cfg.Info["dns"] = i.dns.Addr()

@@ -38,16 +38,16 @@ func (i *instance) loops(balancer *balancer.Controller) map[string]func(context.
 	return all
 }
 
-func (i *instance) balancer() *balancer.Controller {
+func (i *instance) balancer(plane dataPlane) *balancer.Controller {
 	return balancer.New(balancer.Config{
-		Store: i.store, Engine: i.lb, Logger: i.cfg.logger, FrontDoor: i.cfg.frontDoor,
+		Store: i.store, Engine: plane, Logger: i.cfg.logger, FrontDoor: i.cfg.frontDoor,
 	})
 }
 
 func (i *instance) tasks() *task.Controller {
 	n := node.New(node.Config{
 		Runtime: i.runtime, Dir: i.path("tasks"), Logs: logSink{i.logs}, NetNS: i.host.ENINamespace,
-		Nameservers: nameservers(), Endpoints: &endpoints{i: i, vpcs: map[string]*endpoint{}},
+		Nameservers: nameservers(), Endpoints: i.endpoints,
 		AssumeRole: i.assumeRole,
 		Logger:     i.cfg.logger, Now: time.Now,
 	})

@@ -1,14 +1,15 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
+	"fairlead/internal/lb/handover"
 	"fairlead/internal/node/metadata"
 	"fairlead/internal/row"
 )
@@ -28,8 +29,9 @@ type endpoints struct {
 
 // endpoint is the listener of one VPC, there as long as it has tasks.
 type endpoint struct {
-	server *http.Server
-	tasks  map[string]http.Handler // by private address
+	listener *net.TCPListener
+	server   *http.Server
+	tasks    map[string]http.Handler // by private address
 }
 
 // Serve answers the task with handler until stop is called. It implements node.Endpoints.
@@ -66,15 +68,11 @@ func (e *endpoints) stop(nic row.NetworkInterface) {
 }
 
 func (e *endpoints) listen(vpc string) (*endpoint, error) {
-	var listener net.Listener
-	err := e.i.host.DoVPC(vpc, func() (err error) {
-		listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp", metadata.Address+":80")
-		return err
-	})
+	listener, err := e.open(vpc)
 	if err != nil {
 		return nil, fmt.Errorf("open the metadata endpoint of %s: %w", vpc, err)
 	}
-	at := &endpoint{tasks: map[string]http.Handler{}}
+	at := &endpoint{listener: listener, tasks: map[string]http.Handler{}}
 	at.server = &http.Server{
 		Handler: e.handler(at), ReadHeaderTimeout: metadataHeaderTimeout,
 	}
@@ -84,6 +82,33 @@ func (e *endpoints) listen(vpc string) (*endpoint, error) {
 		}
 	}()
 	return at, nil
+}
+
+// open takes over the listener of a predecessor, or opens one.
+func (e *endpoints) open(vpc string) (l *net.TCPListener, err error) {
+	if f := e.i.heirlooms.take("metadata " + vpc); f != nil {
+		return listener(f)
+	}
+	err = e.i.host.DoVPC(vpc, func() error {
+		at := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(metadata.Address + ":80"))
+		l, err = net.ListenTCP("tcp", at)
+		return err
+	})
+	return l, err
+}
+
+// named lists duplicates of the listeners for a successor.
+func (e *endpoints) named() (all []handover.Socket, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for vpc, at := range e.vpcs {
+		f, err := at.listener.File()
+		if err != nil {
+			return all, fmt.Errorf("duplicate the metadata endpoint of %s: %w", vpc, err)
+		}
+		all = append(all, named("metadata "+vpc, f))
+	}
+	return all, nil
 }
 
 // handler gives a request to the task that asks.

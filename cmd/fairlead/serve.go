@@ -23,6 +23,7 @@ import (
 type options struct {
 	dataDir       string
 	listen        string
+	takeover      bool
 	ephemeral     bool
 	allowReset    bool
 	accessKeys    []string
@@ -45,6 +46,10 @@ It needs root, for network namespaces and containers, and runc on the PATH. One 
 it is ready; GET /_fairlead/health answers 200 from then on. SIGTERM ends it and leaves tasks
 running, which the next start takes up; with --ephemeral everything is removed.
 
+With --takeover it takes over from the Fairlead that runs on the same data directory: calls and
+connections wait for a moment instead of being refused, requests in flight end in the old process.
+SIGUSR2 makes a running Fairlead start its binary anew in this way, after an upgrade say.
+
 Without --access-key, any well-formed credentials are accepted, on loopback only.`
 
 func serveCommand() *cobra.Command {
@@ -64,6 +69,8 @@ func serveCommand() *cobra.Command {
 	f.StringVar(&o.dataDir, "data-dir", "", "where everything is kept (default "+defaultDataDir+
 		"; with --ephemeral a new temporary directory)")
 	f.StringVar(&o.listen, "listen", defaultListen, "address of the AWS APIs")
+	f.BoolVar(&o.takeover, "takeover", false,
+		"take over from the Fairlead that runs on the data directory, if one does, without losing a request")
 	f.BoolVar(&o.ephemeral, "ephemeral", false, "remove everything at the end, and do not sync to disk")
 	f.BoolVar(&o.allowReset, "allow-reset", false, "let POST /_fairlead/reset remove every resource")
 	f.StringArrayVar(&o.accessKeys, "access-key", nil,

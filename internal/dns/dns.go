@@ -35,22 +35,29 @@ type Server struct {
 	tcp    *dns.Server
 }
 
-// Listen opens address ("127.0.0.1:4553") for both transports. The server answers once Serve runs.
-func Listen(address, suffix string, zone Zone, logger *slog.Logger) (*Server, error) {
-	s := &Server{suffix: dns.Fqdn(strings.ToLower(suffix)), zone: zone, logger: logger}
+// Open opens address ("127.0.0.1:4553") for both transports.
+func Open(address string) (*net.UDPConn, *net.TCPListener, error) {
 	packet, err := net.ListenPacket("udp", address)
 	if err != nil {
-		return nil, fmt.Errorf("open the DNS port: %w", err)
+		return nil, nil, fmt.Errorf("open the DNS port: %w", err)
 	}
 	// The same port for TCP, also when address left its choice to the system.
 	listener, err := net.Listen("tcp", packet.LocalAddr().String())
 	if err != nil {
 		packet.Close()
-		return nil, fmt.Errorf("open the DNS port: %w", err)
+		return nil, nil, fmt.Errorf("open the DNS port: %w", err)
 	}
+	return packet.(*net.UDPConn), listener.(*net.TCPListener), nil
+}
+
+// New makes a server on sockets that are open. It answers once Serve runs, which closes them.
+func New(
+	packet net.PacketConn, listener net.Listener, suffix string, zone Zone, logger *slog.Logger,
+) *Server {
+	s := &Server{suffix: dns.Fqdn(strings.ToLower(suffix)), zone: zone, logger: logger}
 	s.udp = &dns.Server{PacketConn: packet, Handler: s}
 	s.tcp = &dns.Server{Listener: listener, Handler: s}
-	return s, nil
+	return s
 }
 
 // Addr returns the address that was opened.

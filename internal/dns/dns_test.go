@@ -18,10 +18,11 @@ func start(t *testing.T) *Server {
 		}
 		return []netip.Addr{netip.MustParseAddr("127.0.1.1"), netip.MustParseAddr("127.0.1.2")}, true
 	}
-	s, err := Listen("127.0.0.1:0", "localhost", zone, slog.New(slog.DiscardHandler))
+	packet, listener, err := Open("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := New(packet, listener, "localhost", zone, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

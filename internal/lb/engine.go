@@ -250,15 +250,36 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	return e.Close()
 }
 
+// Retire is Shutdown for an engine whose listening sockets a successor has: it lets clients leave by
+// themselves first. For the given time every answer ends its connection, and connections of HTTP/2
+// are asked to end; closing what is idle meanwhile could meet a request on its way.
+func (e *Engine) Retire(ctx context.Context, grace time.Duration) error {
+	waiting, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	tick := time.NewTicker(drainPoll)
+	defer tick.Stop()
+	for left := e.leftAfter((*loop).retire); left > 0 && waiting.Err() == nil; {
+		select {
+		case <-waiting.Done():
+		case <-tick.C:
+		}
+		left = e.leftAfter(func(l *loop) int { return l.clients })
+	}
+	return e.Shutdown(ctx)
+}
+
 // drain has the loops stop accepting and returns how many connections are left.
-func (e *Engine) drain() int {
+func (e *Engine) drain() int { return e.leftAfter((*loop).drain) }
+
+// leftAfter has the loops do something and adds up what they return; it is 0 after Close.
+func (e *Engine) leftAfter(do func(*loop) int) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return 0
 	}
 	var left atomic.Int64
-	e.onLoops(func(l *loop) { left.Add(int64(l.drain())) })
+	e.onLoops(func(l *loop) { left.Add(int64(do(l))) })
 	return int(left.Load())
 }
 

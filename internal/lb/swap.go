@@ -188,6 +188,14 @@ func (l *loop) closeIdle(fits func(*connInfo) bool) {
 
 // drain stops accepting and closes what is idle; it returns how many client connections are left.
 func (l *loop) drain() int {
+	l.retire()
+	l.closeIdle(func(*connInfo) bool { return true })
+	return l.clients
+}
+
+// retire stops accepting and has every connection end with its next answer; it returns how many
+// client connections are left.
+func (l *loop) retire() int {
 	l.draining = true
 	for key, as := range l.acceptors {
 		for _, a := range as {
@@ -195,6 +203,10 @@ func (l *loop) drain() int {
 		}
 		delete(l.acceptors, key)
 	}
-	l.closeIdle(func(*connInfo) bool { return true })
+	for s := range l.socks() {
+		if c, ok := s.owner.(*h2conn); ok {
+			c.leave()
+		}
+	}
 	return l.clients
 }

@@ -46,6 +46,8 @@ type process struct {
 	args []string
 	cmd  *exec.Cmd // nil while it does not run
 	log  *lockedBuffer
+
+	launched map[int]bool // pids that TestTakeOver knows
 }
 
 // start runs `fairlead serve` on a new data directory and removes everything at the end of the

@@ -23,6 +23,8 @@ const (
 	reloadEvery = time.Second
 	// drainTime is how long requests in flight may take when the program ends.
 	drainTime = 30 * time.Second
+	// retireTime is how long idle connections may stay after a hand-over.
+	retireTime = 5 * time.Second
 	// gcPercent keeps the heap close to what is in use: requests allocate next to nothing, so that
 	// collecting more often costs nothing either, and idle connections are most of the heap.
 	gcPercent = 50
@@ -57,6 +59,9 @@ func Run(ctx context.Context, path string, loops int, log *slog.Logger) error {
 	offering.Wait()
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
+	if ctx.Err() == nil { // a successor has the sockets
+		return engine.Retire(ending, retireTime)
+	}
 	return engine.Shutdown(ending)
 }
 
