@@ -31,6 +31,9 @@ func (ex *exchange) read(r *http1.Request) *http1.Error {
 	ex.keepTexts(r.Method)
 	ex.path, ex.query, _ = bytes.Cut(ex.target, []byte("?"))
 	ex.host = hostOnly(ex.authority)
+	if ex.http2 {
+		return r.Oversized()
+	}
 	return nil
 }
 

@@ -134,7 +134,8 @@ func (ex *exchange) fail(status int, detail string) {
 func (ex *exchange) cut(detail string) { ex.fail(502, detail) }
 
 // clientGone is called when the client is not there any more. A client that leaves before the
-// response has begun is a 460, which nobody sees but the log.
+// response has begun is a 460, one that leaves within its request a 400, which nobody sees but the
+// log.
 func (ex *exchange) clientGone() {
 	if ex.phase == over {
 		return
@@ -144,8 +145,10 @@ func (ex *exchange) clientGone() {
 		ex.up = nil
 	}
 	if ex.phase == routing || ex.phase == waiting {
-		ex.status = 460
-		ex.detail = "client closed the connection"
+		ex.status, ex.detail = 460, "client closed the connection"
+		if !ex.reqDone {
+			ex.status, ex.detail = 400, "client closed the connection before the end of the body"
+		}
 		if ex.stats != nil {
 			ex.stats.ELB4XX++
 		}

@@ -139,9 +139,7 @@ func TestStatuses(t *testing.T) {
 				t.Errorf("body %q", body)
 			}
 			s := f.Stats().LoadBalancers["app/lb/1"]
-			if s.ELB4XX+s.ELB5XX != 1 {
-				t.Errorf("counted %d 4XX and %d 5XX, want one", s.ELB4XX, s.ELB5XX)
-			}
+			checkCounted(t, s, c.status)
 			rs := f.allRecords()
 			if len(rs) != 1 || rs[0].Status != c.status || rs[0].FailureDetail == "" {
 				t.Errorf("records %+v", rs)
