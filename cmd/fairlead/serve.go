@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fairlead/internal/lb"
 	"fairlead/internal/wire"
 )
 
@@ -100,6 +101,7 @@ func serve(ctx context.Context, o options) error {
 		return err
 	}
 	debug.SetGCPercent(gcPercent)
+	lb.RaiseFileLimit()
 	// Each event loop of the data plane occupies a processor of Go's scheduler even while it waits;
 	// everything else needs some too.
 	runtime.GOMAXPROCS(2 * runtime.NumCPU())

@@ -71,6 +71,7 @@ func start(f *File, loops int, log *slog.Logger, out *accessLog) (*lb.Engine, er
 	// loops keeps the scheduler from taking them away for nothing.
 	loops = cmp.Or(loops, runtime.NumCPU())
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), loops+1))
+	lb.RaiseFileLimit()
 	debug.SetGCPercent(gcPercent)
 	taken := &handover.Taken{}
 	if f.Handover != "" {
