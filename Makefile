@@ -87,6 +87,7 @@ check: ## Format, vet, generated code
 bench: bench-deps build ## Measure: the whole on the example stack, the data plane beside other proxies
 	$(SUDO) env "PATH=$$PATH" FAIRLEAD_BIN=$(CURDIR)/$(BIN) go run ./bench/stack
 	go run ./bench
+	go run ./bench/endure
 
 .PHONY: clean
 clean: ## Remove what was built

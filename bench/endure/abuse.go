@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// abuses are what clients do to a data plane; each does one of it, the i-th, and returns. What it
+// opens and does not close it holds until the process ends.
+var abuses = map[string]func(a *abuser, i int){
+	"slowloris":          (*abuser).slowloris,
+	"half-open":          (*abuser).halfOpen,
+	"slow readers":       (*abuser).slowReader,
+	"RST flood":          (*abuser).rst,
+	"rapid reset":        (*abuser).rapidReset,
+	"CONTINUATION flood": (*abuser).continuation,
+	"SETTINGS flood":     (*abuser).settings,
+	"targets hang":       func(a *abuser, _ int) { a.visit("/hang") },
+	"targets lie":        func(a *abuser, _ int) { a.visit("/lie") },
+	"targets break off":  func(a *abuser, _ int) { a.visit("/breaks") },
+	"targets say nonsense": func(a *abuser, _ int) {
+		a.visit("/garbage")
+	},
+	"targets reset": func(a *abuser, _ int) { a.visit("/resets") },
+}
+
+const (
+	// rudeRate is the requests per second to targets that break the rules.
+	rudeRate = 40
+	// slowReads is how many slow readers come per second. Each is sent what fits into the kernel's
+	// buffers, which costs more than the reader does.
+	slowReads = 20
+	// rudeTime is how long a client waits for such a target; longer than abuseIdle.
+	rudeTime = abuseIdle + 2*time.Second
+	// abuseIdle is the idle timeout while there is abuse.
+	abuseIdle = 3 * time.Second
+)
+
+// abuser is a process that abuses.
+type abuser struct {
+	plain, secure string
+	link          *h2link // of the HTTP/2 floods
+
+	mu   sync.Mutex // guards held
+	held []net.Conn
+}
+
+func (a *abuser) hold(c net.Conn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.held = append(a.held, c)
+}
+
+// abusePhase measures good traffic alone and then beside each kind of abuse.
+func abusePhase(ctx context.Context, l *lab, p plan) error {
+	good := kind{"good", get(client(false, false), "http://"+l.at.HTTP+"/")}
+	fmt.Printf("%-22s %10s %10s %7s  %s\n", "abuse beside "+strconv.Itoa(p.rate)+"/s", "p99 alone",
+		"p99 beside", "ratio", "statuses counted; failures of good requests")
+	for _, name := range sortedKeys(abuses) {
+		alone, err := l.goodFor(ctx, good, p)
+		if err != nil {
+			return err
+		}
+		beside, seen, err := l.goodBeside(ctx, good, p, name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		fmt.Printf("%-22s %7.1f ms %7.1f ms %7.2f  %v; %d of %d\n", name, millis(alone.P99),
+			millis(beside.P99), ratio(beside.P99, alone.P99), seen, beside.Failed, beside.Asked)
+	}
+	return nil
+}
+
+func ratio(a, b time.Duration) float64 {
+	if b == 0 {
+		return math.Inf(1)
+	}
+	return float64(a) / float64(b)
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (l *lab) goodFor(ctx context.Context, good kind, p plan) (tally, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.abuse)
+	defer cancel()
+	return drive(ctx, good, float64(p.rate)), nil
+}
+
+// goodBeside returns what the abusers were answered, besides the good requests' 200s.
+func (l *lab) goodBeside(
+	ctx context.Context, good kind, p plan, name string,
+) (t tally, seen map[string]int, err error) {
+	if _, err := l.vitals(); err != nil { // forgets what was counted before
+		return t, nil, err
+	}
+	n, rate := p.flood*int(p.abuse/time.Second), p.flood
+	switch {
+	case name == "slowloris" || name == "half-open":
+		n, rate = p.slowloris, p.slowloris
+	case name == "slow readers":
+		n, rate = slowReads*int(p.abuse/time.Second), slowReads
+	case strings.HasPrefix(name, "targets"):
+		n, rate = rudeRate*int(p.abuse/time.Second), rudeRate
+	}
+	c, err := spawn(ctx, "abuse", name, l.at.HTTP, l.at.HTTPS, strconv.Itoa(n), strconv.Itoa(rate))
+	if err != nil {
+		return t, nil, err
+	}
+	t, err = l.goodFor(ctx, good, p)
+	if err := errors.Join(err, c.end()); err != nil {
+		return t, nil, err
+	}
+	v, err := l.vitals()
+	return t, v.Statuses, err
+}
+
+// runAbuse abuses so many times, at a rate, and holds what it has until its input ends.
+func runAbuse(ctx context.Context, args []string) error {
+	if len(args) != 5 || abuses[args[0]] == nil {
+		return errors.New("abuse needs a kind, two addresses, a number and a rate")
+	}
+	n, err := strconv.Atoi(args[3])
+	if err != nil {
+		return err
+	}
+	rate, err := strconv.Atoi(args[4])
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	a := &abuser{plain: args[1], secure: args[2]}
+	slots := make(chan struct{}, dialsAtOnce*4)
+	due := time.Now()
+	for i := 0; i < n && sleepUntil(ctx, due); i++ {
+		slots <- struct{}{}
+		go func() {
+			defer func() { <-slots }()
+			abuses[args[0]](a, i)
+		}()
+		due = due.Add(time.Second / time.Duration(rate))
+	}
+	a.dribble(ctx)
+	return nil
+}
+
+// dribble sends a byte over every connection that is held, each second, until ctx ends: a byte of a
+// header's value on those that are half a head.
+func (a *abuser) dribble(ctx context.Context) {
+	for sleepUntil(ctx, time.Now().Add(time.Second)) {
+		a.mu.Lock()
+		for _, c := range a.held {
+			if c, ok := c.(slow); ok {
+				io.WriteString(c, "x")
+			}
+		}
+		a.mu.Unlock()
+	}
+}
+
+// slow is a connection over which a byte comes now and then.
+type slow struct{ net.Conn }
+
+func (a *abuser) slowloris(i int) {
+	c, err := dialFrom(i, a.plain)
+	if err != nil {
+		return
+	}
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nX: ")
+	a.hold(slow{c})
+}
+
+func (a *abuser) halfOpen(i int) {
+	if c, err := dialFrom(i, a.plain); err == nil {
+		a.hold(c)
+	}
+}
+
+// slowReader asks for a megabyte, with a small window, and reads nothing.
+func (a *abuser) slowReader(i int) {
+	c, err := dialFrom(i, a.plain)
+	if err != nil {
+		return
+	}
+	c.(*net.TCPConn).SetReadBuffer(4 << 10)
+	io.WriteString(c, "GET /?size=1048576 HTTP/1.1\r\nHost: a\r\n\r\n")
+	a.hold(c)
+}
+
+// rst makes a request and resets the connection.
+func (a *abuser) rst(i int) {
+	c, err := dialFrom(i, a.plain)
+	if err != nil {
+		return
+	}
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	c.(*net.TCPConn).SetLinger(0)
+	c.Close()
+}
+
+// visit makes a request to a rude target and waits for what comes of it, but not for long.
+func (a *abuser) visit(path string) {
+	c, err := dialFrom(0, a.plain)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(rudeTime))
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path)
+	io.Copy(io.Discard, c)
+}
