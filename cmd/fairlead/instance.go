@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -142,11 +144,26 @@ func (i *instance) startDaemon(ctx context.Context) (*daemon.Daemon, error) {
 	})
 }
 
-func (i *instance) openDataPlane() (err error) {
+func (i *instance) openDataPlane() error {
+	key, err := keptKey(i.path("cookie.key"))
+	if err != nil {
+		return fmt.Errorf("open the load balancers: %w", err)
+	}
 	i.lb, err = lb.New(lb.Config{
-		Network: &i.networks, Logger: i.cfg.logger, Inherited: i.inherited,
+		Network: &i.networks, Logger: i.cfg.logger, Inherited: i.inherited, CookieKey: key,
 	})
 	return err
+}
+
+// keptKey reads the key of sticky sessions, which outlive this process; the first start makes it.
+func keptKey(path string) ([]byte, error) {
+	key, err := os.ReadFile(path)
+	if err == nil && len(key) == lb.CookieKeySize || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	key = make([]byte, lb.CookieKeySize)
+	rand.Read(key)
+	return key, os.WriteFile(path, key, 0o600)
 }
 
 // networks are the networks that load balancers live in: the host's and those of interfaces.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -39,6 +40,27 @@ func TestOutstandingWithPredecessor(t *testing.T) {
 	<-plane.alone
 	if n := plane.Outstanding(lb.TargetKey{}); n != 0 {
 		t.Errorf("%d requests are outstanding without a predecessor", n)
+	}
+}
+
+// The key of sticky sessions is made once, and again if what is there cannot be one.
+func TestKeptKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cookie.key")
+	first, err := keptKey(path)
+	if err != nil || len(first) != lb.CookieKeySize {
+		t.Fatalf("%d bytes, %v", len(first), err)
+	}
+	if again, err := keptKey(path); err != nil || !bytes.Equal(first, again) {
+		t.Errorf("the second start has another key: %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the key is %v, %v", info, err)
+	}
+	if err := os.WriteFile(path, []byte("torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if key, err := keptKey(path); err != nil || len(key) != lb.CookieKeySize {
+		t.Errorf("after a torn write: %d bytes, %v", len(key), err)
 	}
 }
 

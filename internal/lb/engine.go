@@ -39,6 +39,10 @@ type Config struct {
 	// Inherited are listening sockets of a predecessor, see [Engine.Listeners]. A Swap takes them
 	// over instead of opening the same addresses; the engine closes what the first Swap leaves.
 	Inherited []Inherited
+	// CookieKey seals the cookies of stickiness, [CookieKeySize] bytes: engines with the same key
+	// understand each other's, so that clients stay with their targets over a restart. Nil is a
+	// random one.
+	CookieKey []byte
 }
 
 // BindError says that one address of a listener could not be opened, because it is in use, say.
@@ -108,7 +112,7 @@ func New(cfg Config) (*Engine, error) {
 		e.network = hostNetwork{}
 	}
 	var err error
-	if e.sealer, err = newSealer(); err != nil {
+	if e.sealer, err = newSealer(cfg.CookieKey); err != nil {
 		return nil, fmt.Errorf("start load balancer engine: %w", err)
 	}
 	if cfg.ConnectionLog != nil {
@@ -116,7 +120,7 @@ func New(cfg Config) (*Engine, error) {
 		e.logging.Go(func() { e.passConns(cfg.ConnectionLog) })
 	}
 	n := cmp.Or(cfg.Loops, runtime.GOMAXPROCS(0))
-	e.maxClients = clientLimit() / n
+	e.maxClients = clientLimit() / n * 9 / 8 // the kernel does not share them out evenly
 	for id := range n {
 		l, err := newLoop(e, id)
 		if err != nil {

@@ -23,12 +23,21 @@ const (
 	cookieLife = 7 * 24 * time.Hour
 )
 
-// sealer makes cookie values that only this engine can read.
+// CookieKeySize is the size of Config.CookieKey in bytes.
+const CookieKeySize = 32
+
+// sealer makes cookie values that only engines with the same key can read.
 type sealer struct{ aead cipher.AEAD }
 
-func newSealer() (sealer, error) {
-	key := make([]byte, 32)
-	rand.Read(key)
+func newSealer(key []byte) (sealer, error) {
+	switch len(key) {
+	case 0:
+		key = make([]byte, CookieKeySize)
+		rand.Read(key)
+	case CookieKeySize:
+	default:
+		return sealer{}, fmt.Errorf("cookie key has %d bytes, want %d", len(key), CookieKeySize)
+	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return sealer{}, fmt.Errorf("make cookie cipher: %w", err)
