@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,24 +62,53 @@ func (a *abuser) hold(c net.Conn) {
 	a.held = append(a.held, c)
 }
 
-// abusePhase measures good traffic alone and then beside each kind of abuse.
+// abusePhase measures good traffic alone and beside each kind of abuse, in turns, so that what else
+// the machine does meets both. The row of a kind is the round with the median ratio.
 func abusePhase(ctx context.Context, l *lab, p plan) error {
-	good := kind{"good", get(client(false, false), "http://"+l.at.HTTP+"/")}
 	fmt.Printf("%-22s %10s %10s %7s  %s\n", "abuse beside "+strconv.Itoa(p.rate)+"/s", "p99 alone",
 		"p99 beside", "ratio", "statuses counted; failures of good requests")
 	for _, name := range sortedKeys(abuses) {
-		alone, err := l.goodFor(ctx, good, p)
-		if err != nil {
-			return err
+		var rounds []round
+		for range p.rounds {
+			r, err := l.round(ctx, p, name)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			rounds = append(rounds, r)
 		}
-		beside, seen, err := l.goodBeside(ctx, good, p, name)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		fmt.Printf("%-22s %7.1f ms %7.1f ms %7.2f  %v; %d of %d\n", name, millis(alone.P99),
-			millis(beside.P99), ratio(beside.P99, alone.P99), seen, beside.Failed, beside.Asked)
+		fmt.Println(summary(name, rounds))
 	}
 	return nil
+}
+
+// round is good traffic alone and beside abuse, one after the other.
+type round struct {
+	alone, beside tally
+	seen          map[string]int // statuses counted meanwhile
+}
+
+func (l *lab) round(ctx context.Context, p plan, name string) (r round, err error) {
+	good := kind{"good", get(client(false, false), "http://"+l.at.HTTP+"/")}
+	if r.alone, err = l.goodFor(ctx, good, p); err == nil {
+		r.beside, r.seen, err = l.goodBeside(ctx, good, p, name)
+	}
+	return r, err
+}
+
+func (r round) ratio() float64 { return ratio(r.beside.P99, r.alone.P99) }
+
+func summary(name string, rounds []round) string {
+	seen, failed, asked := map[string]int{}, 0, 0
+	for _, r := range rounds {
+		for status, n := range r.seen {
+			seen[status] += n
+		}
+		failed, asked = failed+r.beside.Failed, asked+r.beside.Asked
+	}
+	slices.SortFunc(rounds, func(a, b round) int { return cmp.Compare(a.ratio(), b.ratio()) })
+	r := rounds[len(rounds)/2]
+	return fmt.Sprintf("%-22s %7.1f ms %7.1f ms %7.2f  %v; %d of %d", name, millis(r.alone.P99),
+		millis(r.beside.P99), r.ratio(), seen, failed, asked)
 }
 
 func ratio(a, b time.Duration) float64 {

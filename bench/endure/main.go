@@ -25,7 +25,7 @@ import (
 type plan struct {
 	idle, active, slowloris int
 	hold, soak, abuse       time.Duration
-	rate, flood             int
+	rate, flood, rounds     int
 	only                    string
 }
 
@@ -37,7 +37,8 @@ func main() {
 	flag.IntVar(&p.active, "active", 10_000, "active connections")
 	flag.DurationVar(&p.soak, "soak", 30*time.Second, "time of the steady mixed load")
 	flag.IntVar(&p.slowloris, "slowloris", 10_000, "connections that never finish their heads")
-	flag.DurationVar(&p.abuse, "abuse", 10*time.Second, "time of each kind of abuse")
+	flag.DurationVar(&p.abuse, "abuse", 5*time.Second, "time of each kind of abuse")
+	flag.IntVar(&p.rounds, "rounds", 3, "rounds of each kind of abuse")
 	flag.IntVar(&p.rate, "rate", 500, "good requests per second beside abuse")
 	flag.IntVar(&p.flood, "flood", 1000, "connections or frames per second of a flood")
 	flag.StringVar(&p.only, "only", "", "phases to run, with commas: idle, active, soak, abuse")
