@@ -133,7 +133,8 @@ func (i *instance) openDNS() error {
 	return nil
 }
 
-// closeReign gives back the state. The network stays open: the data plane uses it.
+// closeReign gives back the state; it may be called again. The network stays open: the data plane
+// uses it.
 func (i *instance) closeReign() error {
 	var errs []error
 	if i.events != nil {
@@ -142,7 +143,6 @@ func (i *instance) closeReign() error {
 	if i.store != nil {
 		errs = append(errs, i.store.Close())
 	}
-	i.events, i.store = nil, nil
 	return errors.Join(errs...)
 }
 
