@@ -26,6 +26,8 @@ type plan struct {
 	idle, active, slowloris int
 	hold, soak, abuse       time.Duration
 	rate, flood, rounds     int
+	activeRate              int
+	clients                 int // as many connections as there can be
 	only                    string
 }
 
@@ -36,12 +38,13 @@ func main() {
 	flag.DurationVar(&p.hold, "hold", 10*time.Second, "how long they are held")
 	flag.IntVar(&p.active, "active", 10_000, "active connections")
 	flag.DurationVar(&p.soak, "soak", 30*time.Second, "time of the steady mixed load")
+	flag.IntVar(&p.activeRate, "active-rate", 2000, "requests per second over all of them")
 	flag.IntVar(&p.slowloris, "slowloris", 10_000, "connections that never finish their heads")
 	flag.DurationVar(&p.abuse, "abuse", 5*time.Second, "time of each kind of abuse")
 	flag.IntVar(&p.rounds, "rounds", 3, "rounds of each kind of abuse")
 	flag.IntVar(&p.rate, "rate", 500, "good requests per second beside abuse")
 	flag.IntVar(&p.flood, "flood", 1000, "connections or frames per second of a flood")
-	flag.StringVar(&p.only, "only", "", "phases to run, with commas: idle, active, soak, abuse")
+	flag.StringVar(&p.only, "only", "", "phases to run, with commas: idle, active, both, abuse, soak")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -68,21 +71,18 @@ func run(ctx context.Context, role string, p plan, args []string) error {
 	return fmt.Errorf("no role %q", role)
 }
 
-// spareFiles are the descriptors that a process needs besides connections.
-const spareFiles = 100
-
 // run measures phase by phase.
 func (p plan) run(ctx context.Context, limit int) error {
-	clients := (limit - 256) * 2 / 3 // as the engine reckons
+	p.clients = (limit - 256) * 2 / 3 // as the engine reckons
 	for _, n := range []*int{&p.idle, &p.active, &p.slowloris} {
-		if *n > clients {
+		if *n > p.clients {
 			fmt.Printf("(%d connections are asked for; %d file descriptors allow %d)\n",
-				*n, limit, clients)
-			*n = clients
+				*n, limit, p.clients)
+			*n = p.clients
 		}
 	}
 	for _, phase := range []phase{{"idle", idleTimeout, idlePhase}, {"active", idleTimeout, activePhase},
-		{"abuse", abuseIdle, abusePhase}, {"soak", idleTimeout, soakPhase}} {
+		{"both", idleTimeout, bothPhase}, {"abuse", abuseIdle, abusePhase}, {"soak", idleTimeout, soakPhase}} {
 		if p.only != "" && !strings.Contains(","+p.only+",", ","+phase.name+",") {
 			continue
 		}

@@ -11,22 +11,40 @@ import (
 // for the data plane.
 const perHolder = 19_000
 
-// holders starts processes that hold n connections together.
-func (l *lab) holders(ctx context.Context, n int) (all []*child, sum tally, err error) {
-	for first := 0; first < n; first += perHolder {
-		c, err := spawn(ctx, "hold", l.at.HTTP, strconv.Itoa(min(perHolder, n-first)),
-			strconv.Itoa(first))
+// holders starts processes that hold n connections together, those from number on.
+func (l *lab) holders(ctx context.Context, n, number int) (all []*child, sum tally, err error) {
+	for end := number + n; number < end; number += perHolder {
+		c, err := spawn(ctx, "hold", l.at.HTTP, strconv.Itoa(min(perHolder, end-number)),
+			strconv.Itoa(number))
 		if err != nil {
 			return all, sum, err
 		}
 		all = append(all, c)
+	}
+	sum, err = answers(all)
+	return all, sum, err
+}
+
+// answers adds up what the processes report next.
+func answers(all []*child) (sum tally, err error) {
+	for _, c := range all {
 		var t tally
 		if err := c.read(&t); err != nil {
-			return all, sum, err
+			return sum, err
 		}
 		sum = sum.plus(t)
 	}
-	return all, sum, nil
+	return sum, nil
+}
+
+// tell gives all processes an order and adds up what they report.
+func tell(all []*child, order string) (sum tally, err error) {
+	for _, c := range all {
+		if err := c.say(order); err != nil {
+			return sum, err
+		}
+	}
+	return answers(all)
 }
 
 // plus adds tallies up; the quantiles are the worse of both.
@@ -49,7 +67,7 @@ func idlePhase(ctx context.Context, l *lab, p plan) error {
 	if err != nil {
 		return err
 	}
-	all, first, err := l.holders(ctx, p.idle)
+	all, first, err := l.holders(ctx, p.idle, 0)
 	defer endAll(all)
 	if err != nil {
 		return err
@@ -59,16 +77,9 @@ func idlePhase(ctx context.Context, l *lab, p plan) error {
 	if err != nil {
 		return err
 	}
-	var again tally
-	for _, c := range all {
-		var t tally
-		if err := c.say("ask"); err != nil {
-			return err
-		}
-		if err := c.read(&t); err != nil {
-			return err
-		}
-		again = again.plus(t)
+	again, err := tell(all, "ask")
+	if err != nil {
+		return err
 	}
 	thousands := float64(during.Clients) / 1000
 	fmt.Printf("idle: %d connections held for %v after one request each (%d failed); all asked "+
@@ -81,26 +92,55 @@ func idlePhase(ctx context.Context, l *lab, p plan) error {
 
 // activePhase has all connections make requests now and then.
 func activePhase(ctx context.Context, l *lab, p plan) error {
-	all, _, err := l.holders(ctx, p.active)
+	all, _, err := l.holders(ctx, p.active, 0)
 	defer endAll(all)
 	if err != nil {
 		return err
 	}
-	const rate, seconds = 2000, 20
-	for _, c := range all {
-		if err := c.say(fmt.Sprintf("busy %d %d", rate/len(all), seconds)); err != nil {
-			return err
-		}
+	return busy(all, p)
+}
+
+// busyTime is how long connections are active.
+const busyTime = 20 * time.Second
+
+func busy(all []*child, p plan) error {
+	sum, err := tell(all, fmt.Sprintf("busy %d %d", max(p.activeRate/len(all), 1),
+		int(busyTime/time.Second)))
+	if err == nil {
+		fmt.Printf("active: %d connections, %d requests/s over all of them for %v: %v\n", p.active,
+			p.activeRate, busyTime, sum)
 	}
-	var sum tally
-	for _, c := range all {
-		var t tally
-		if err := c.read(&t); err != nil {
-			return err
-		}
-		sum = sum.plus(t)
+	return err
+}
+
+// bothPhase has active connections beside idle ones.
+func bothPhase(ctx context.Context, l *lab, p plan) error {
+	idle := p.idle
+	if p.idle+p.active > p.clients {
+		idle = p.clients - p.active
 	}
-	fmt.Printf("active: %d connections, %d requests/s over all of them for %d s: %v\n", p.active,
-		rate, seconds, sum)
-	return nil
+	quiet, first, err := l.holders(ctx, idle, 0)
+	defer endAll(quiet)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("both: %d idle connections (%d failed)\n", idle, first.Failed)
+	active, _, err := l.holders(ctx, p.active, idle)
+	defer endAll(active)
+	if err != nil {
+		return err
+	}
+	if err := busy(active, p); err != nil {
+		return err
+	}
+	v, err := l.vitals()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("both: %d connections at once in one process: %d MiB of heap, %d MiB resident, "+
+		"%d goroutines, %d files\n", v.Clients, v.Heap>>20, v.Resident>>20, v.Goroutines, v.Files)
+	again, err := tell(quiet, "ask")
+	fmt.Printf("both: the idle ones asked again: %d of %d failed %s\n", again.Failed, again.Asked,
+		again.First)
+	return err
 }

@@ -42,6 +42,7 @@ func (ex *exchange) closeTunnel() {
 		up := ex.up
 		ex.up = nil
 		up.release(false)
+		ex.last() // nothing can be said on the client's connection any more
 		ex.end()
 	}
 }
