@@ -35,19 +35,39 @@ type Server struct {
 	tcp    *dns.Server
 }
 
+// openTries is how often a port is looked for that is free for both transports, if it is the system's
+// to choose.
+const openTries = 8
+
 // Open opens address ("127.0.0.1:4553") for both transports.
-func Open(address string) (*net.UDPConn, *net.TCPListener, error) {
-	packet, err := net.ListenPacket("udp", address)
+func Open(address string) (udp *net.UDPConn, tcp *net.TCPListener, err error) {
+	at, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the DNS port: %w", err)
 	}
-	// The same port for TCP, also when address left its choice to the system.
-	listener, err := net.Listen("tcp", packet.LocalAddr().String())
+	for range openTries {
+		if udp, tcp, err = openBoth(at); err == nil || at.Port != 0 {
+			break
+		}
+	}
 	if err != nil {
-		packet.Close()
 		return nil, nil, fmt.Errorf("open the DNS port: %w", err)
 	}
-	return packet.(*net.UDPConn), listener.(*net.TCPListener), nil
+	return udp, tcp, nil
+}
+
+func openBoth(at *net.UDPAddr) (*net.UDPConn, *net.TCPListener, error) {
+	udp, err := net.ListenUDP("udp", at)
+	if err != nil {
+		return nil, nil, err
+	}
+	same := udp.LocalAddr().(*net.UDPAddr).AddrPort()
+	tcp, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(same))
+	if err != nil {
+		udp.Close()
+		return nil, nil, err
+	}
+	return udp, tcp, nil
 }
 
 // New makes a server on sockets that are open. It answers once Serve runs, which closes them.
