@@ -59,10 +59,14 @@ func post(c *http.Client, url string, size int) func() error {
 	}
 }
 
-// mix are all kinds of good traffic.
-func (l *lab) mix() []kind {
+// mix are all kinds of good traffic, and what closes the connections that they have kept.
+func (l *lab) mix() (kinds []kind, leave func()) {
 	plain, secure := "http://"+l.at.HTTP, "https://"+l.at.HTTPS
 	kept, fresh, h2 := client(false, false), client(false, true), client(true, false)
+	leave = func() {
+		kept.CloseIdleConnections()
+		h2.CloseIdleConnections()
+	}
 	return []kind{
 		{"HTTP/1.1", get(kept, plain+"/")},
 		{"HTTP/1.1, new connections", get(fresh, plain+"/")},
@@ -73,7 +77,7 @@ func (l *lab) mix() []kind {
 		{"uploads of 256 KiB", post(kept, plain+"/", 256<<10)},
 		{"uploads over HTTP/2", post(h2, secure+"/", 64<<10)},
 		{"upgrades", upgrade(l.at.HTTP)},
-	}
+	}, leave
 }
 
 // upgrade makes a tunnel, sends something through it and wants it back.

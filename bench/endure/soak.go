@@ -20,7 +20,11 @@ const (
 func soakPhase(ctx context.Context, l *lab, p plan) error {
 	ctx, cancel := context.WithTimeout(ctx, p.soak)
 	defer cancel()
-	mix := l.mix()
+	before, err := l.vitals()
+	if err != nil {
+		return err
+	}
+	mix, leave := l.mix()
 	tallies := make([]tally, len(mix))
 	var driving sync.WaitGroup
 	for i, k := range mix {
@@ -42,7 +46,21 @@ func soakPhase(ctx context.Context, l *lab, p plan) error {
 		fmt.Printf("soak: %s: %v\n", k.name, tallies[i])
 	}
 	growth(samples)
-	return nil
+	leave()
+	return l.residue(before)
+}
+
+// settleTime is what the data plane gets to see that its clients have left.
+const settleTime = 3 * time.Second
+
+// residue shows what is left when the clients have gone. Connections to targets are kept.
+func (l *lab) residue(before vitals) error {
+	sleepUntil(context.Background(), time.Now().Add(settleTime))
+	after, err := l.vitals()
+	fmt.Printf("soak: before any client and after all of them: %d and %d KiB of heap, %d and %d "+
+		"goroutines, %d and %d files, %d clients left\n", before.Heap>>10, after.Heap>>10,
+		before.Goroutines, after.Goroutines, before.Files, after.Files, after.Clients)
+	return err
 }
 
 func (l *lab) sample(ctx context.Context) (all []vitals, err error) {
