@@ -30,8 +30,9 @@ type Config struct {
 	Network Network      // nil means that only the host ("") exists
 	Logger  *slog.Logger // nil means slog.Default
 	// AccessLog receives the records of finished requests, in batches, from one goroutine of the
-	// engine. The slice is valid only during the call. It must not block for long: while it does,
-	// records wait in memory up to a limit and are then dropped and counted.
+	// engine. The slice and the texts in it are valid only during the call; [AccessRecord.Clone]
+	// makes a record that can be kept. It must not block for long: while it does, records wait in
+	// memory up to a limit and are then dropped and counted.
 	AccessLog func([]AccessRecord)
 	// ConnectionLog receives the records of connections, from one goroutine of the engine, with
 	// the same limits.
@@ -148,7 +149,7 @@ func clientLimit() int {
 func (e *Engine) passRecords() {
 	for b := range e.batches {
 		e.accessLog(b.records)
-		b.records = b.records[:0]
+		b.records, b.text = b.records[:0], b.text[:0]
 		select {
 		case e.spareBatches <- b:
 		default:

@@ -69,7 +69,9 @@ func serveSpec(t *testing.T, spec TableSpec) *fixture {
 	e, err := New(Config{Loops: 2, AccessLog: func(rs []AccessRecord) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.records = append(f.records, rs...)
+		for i := range rs {
+			f.records = append(f.records, rs[i].Clone())
+		}
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -14,12 +14,13 @@ const (
 	recordDelay     = 200 * time.Millisecond
 	// recordQueue is how many batches wait for the receiver before records are dropped.
 	recordQueue = 256
-	// textChunk is how much text of records is allocated at once.
-	textChunk = 64 << 10
+	// textChunk is how much text of records is allocated at once: that of a batch, usually.
+	textChunk = 16 << 10
 )
 
-// recordBatch collects records of a loop. Their texts are in one piece of memory that is only
-// appended to, so that a record costs no allocation.
+// recordBatch collects records of a loop. Their texts are in one piece of memory that is used again,
+// with the batch, when the records were received: a record costs no allocation, and its texts go to
+// memory that is in the caches.
 type recordBatch struct {
 	records []AccessRecord
 	text    []byte
@@ -32,7 +33,7 @@ func (b *recordBatch) string(s []byte) string {
 		return ""
 	}
 	if cap(b.text)-len(b.text) < len(s) {
-		b.text = make([]byte, 0, max(textChunk, len(s))) // older texts keep their memory alive
+		b.text = make([]byte, 0, max(textChunk, len(s))) // older texts keep their memory
 	}
 	from := len(b.text)
 	b.text = append(b.text, s...)

@@ -3,6 +3,7 @@ package lb
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -42,6 +43,15 @@ type AccessRecord struct {
 	ClassReason   string
 	Retried       bool   // a second connection was tried, or another target
 	FailureDetail string // our own words on a 4xx or 5xx made here, for operators
+}
+
+// Clone returns the record with texts of its own.
+func (r *AccessRecord) Clone() AccessRecord {
+	c := *r
+	for _, s := range []*string{&c.Method, &c.URL, &c.UserAgent, &c.TraceID} {
+		*s = strings.Clone(*s)
+	}
+	return c
 }
 
 // AppendLine appends the record as a line of the access log of Application Load Balancers (ALB

@@ -38,6 +38,24 @@ func BenchmarkAppendLine(b *testing.B) {
 	}
 }
 
+// TestClonesCanBeKept: the texts of records are written over, those of clones are not.
+func TestClonesCanBeKept(t *testing.T) {
+	ex := &exchange{loop: &loop{}, ln: &listener{}, conn: &connInfo{acc: &acceptor{}}}
+	ex.method, ex.host, ex.target = []byte("GET"), []byte("a"), []byte("/b")
+	ex.agent, ex.traceID = []byte("agent"), []byte("Root=1")
+	var r AccessRecord
+	batch := &recordBatch{}
+	ex.fillRecord(&r, batch)
+	kept := r.Clone()
+	for i := range batch.text {
+		batch.text[i] = 'x'
+	}
+	if kept.Method != "GET" || kept.URL != "http://a:0/b" || kept.UserAgent != "agent" ||
+		kept.TraceID != "Root=1" || r.Method != "xxx" {
+		t.Errorf("clone %+v of %+v", kept, r)
+	}
+}
+
 // TestRecordsAreWrittenAnew: records are used again, so nothing of the one before may stay.
 func TestRecordsAreWrittenAnew(t *testing.T) {
 	stale := AccessRecord{Priority: 7, Retried: true}
