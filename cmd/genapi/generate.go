@@ -6,6 +6,7 @@ import (
 	"go/format"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -162,9 +163,38 @@ func (g *generator) api() {
 		g.pkg, md.Protocol, md.APIVersion, signing)
 	g.printf("TargetPrefix: %q,\nXMLNamespace: %q,\n", md.TargetPrefix, md.XMLNamespace)
 	g.printf("InvalidCode: %q,\nOwnLimits: %t,\n", invalidCode(g.pkg, md), ownLimits(g.pkg))
+	g.protocols()
 	g.stringList("Operations", sorted(g.m.Operations))
 	g.stringList("OtherOperations", g.m.OtherOperations)
+	g.queryErrors()
 	g.printf("}\n\n")
+}
+
+// protocols writes those that are spoken besides the first.
+func (g *generator) protocols() {
+	var also []string
+	for _, p := range g.m.Metadata.Protocols {
+		if p != g.m.Metadata.Protocol {
+			also = append(also, strconv.Quote(p))
+		}
+	}
+	if len(also) > 0 {
+		g.printf("Also: []aws.Protocol{%s},\n", strings.Join(also, ", "))
+	}
+}
+
+// queryErrors writes the names of error shapes by their codes in awsQuery, where those differ.
+func (g *generator) queryErrors() {
+	if g.m.Metadata.QueryCompatible == nil {
+		return
+	}
+	g.printf("QueryErrors: map[string]string{\n")
+	for _, name := range sorted(g.m.Shapes) {
+		if e := g.m.Shapes[name].Error; e != nil && e.Code != "" && e.Code != name {
+			g.printf("%q: %q,\n", e.Code, name)
+		}
+	}
+	g.printf("},\n")
 }
 
 // stringList writes a field of strings, as many to a line as fit.

@@ -17,12 +17,15 @@ type model struct {
 }
 
 type metadata struct {
-	APIVersion     string `json:"apiVersion"`
-	EndpointPrefix string `json:"endpointPrefix"`
-	Protocol       string `json:"protocol"`
-	SigningName    string `json:"signingName,omitempty"`
-	TargetPrefix   string `json:"targetPrefix,omitempty"`
-	XMLNamespace   string `json:"xmlNamespace,omitempty"`
+	APIVersion     string   `json:"apiVersion"`
+	EndpointPrefix string   `json:"endpointPrefix"`
+	Protocol       string   `json:"protocol"`
+	Protocols      []string `json:"protocols,omitempty"`
+	// QueryCompatible is there when clients know the errors by their codes in awsQuery.
+	QueryCompatible *struct{} `json:"awsQueryCompatible,omitempty"`
+	SigningName     string    `json:"signingName,omitempty"`
+	TargetPrefix    string    `json:"targetPrefix,omitempty"`
+	XMLNamespace    string    `json:"xmlNamespace,omitempty"`
 }
 
 type operation struct {

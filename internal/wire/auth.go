@@ -69,7 +69,7 @@ func (r *Router) verify(c *call, s *signature, key Key) *aws.Fault {
 		return c.fault(badSignature, "Credential should be scoped to correct service: '%s'.",
 			c.api.SigningName)
 	}
-	if !s.matches(c.req, c.body, key.Secret) {
+	if !s.matches(c.req, c.sent, key.Secret) {
 		return c.fault(badSignature, "The request signature we calculated does not match the "+
 			"signature you provided. Check your AWS Secret Access Key and signing method. "+
 			"Consult the service documentation for details.")

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -17,7 +19,8 @@ import (
 // invoke, encode. The first step that fails ends it with that step's fault.
 type call struct {
 	req      *http.Request
-	body     []byte
+	sent     []byte     // the body as it came, which is what the signature is about
+	body     []byte     // and uncompressed
 	form     url.Values // query protocols: parameters of the URL and of the body
 	protocol aws.Protocol
 	api      *aws.API
@@ -26,16 +29,16 @@ type call struct {
 	caller   aws.Caller
 }
 
-// answer runs the call and returns the status, the body and the fault's code, if it ended in one.
-func (r *Router) answer(c *call) (status int, body []byte, code string) {
-	body, fault := r.run(c)
+// answer runs the call and returns the status, the body and the fault, if it ended in one.
+func (r *Router) answer(c *call) (status int, body []byte, fault *aws.Fault) {
+	body, fault = r.run(c)
 	if fault == nil {
-		return http.StatusOK, body, ""
+		return http.StatusOK, body, nil
 	}
 	if fault.Status == 0 {
 		fault.Status = http.StatusBadRequest
 	}
-	return fault.Status, codecFor(c.protocol).encodeFault(c, fault), fault.Code
+	return fault.Status, codecFor(c.protocol).encodeFault(c, fault), fault
 }
 
 // run takes the steps. A panic of any of them ends the call alone.
@@ -61,25 +64,63 @@ func (c *call) internalFailure() *aws.Fault {
 
 // read takes the whole body, up to the limit, and the form that a query protocol has in it.
 func (r *Router) read(c *call) *aws.Fault {
-	c.protocol = aws.AWSQuery
-	if c.req.Header.Get("X-Amz-Target") != "" {
-		c.protocol = aws.AWSJSON11
+	c.protocol = spoken(c.req)
+	var fault *aws.Fault
+	if c.sent, fault = r.readAll(c, c.req.Body); fault != nil {
+		return fault
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, c.req.Body, r.cfg.MaxBody))
+	if c.body, fault = r.uncompress(c); fault != nil {
+		return fault
+	}
+	if c.protocol == aws.AWSQuery {
+		return c.readForm()
+	}
+	return nil
+}
+
+// protocolHeader says that a call speaks one of Smithy's own protocols, and which.
+const (
+	protocolHeader = "Smithy-Protocol"
+	protocolCBOR   = "rpc-v2-cbor"
+)
+
+// spoken is the protocol of a request; the two query protocols are told apart by the API.
+func spoken(req *http.Request) aws.Protocol {
+	switch {
+	case req.Header.Get(protocolHeader) == protocolCBOR:
+		return aws.RPCv2CBOR
+	case req.Header.Get("X-Amz-Target") != "":
+		return aws.AWSJSON11
+	}
+	return aws.AWSQuery
+}
+
+// readAll reads up to the limit.
+func (r *Router) readAll(c *call, from io.ReadCloser) ([]byte, *aws.Fault) {
+	body, err := io.ReadAll(http.MaxBytesReader(nil, from, r.cfg.MaxBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return c.fault(tooLarge, "Request body is larger than %d bytes", r.cfg.MaxBody)
+		return nil, c.fault(tooLarge, "Request body is larger than %d bytes", r.cfg.MaxBody)
 	}
 	if err != nil {
-		return c.fault(malformed, "The request body could not be read")
+		return nil, c.fault(malformed, "The request body could not be read")
 	}
-	c.body = body
-	if e := c.req.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return c.fault(malformed, "Content-Encoding %s is not supported", e)
+	return body, nil
+}
+
+// uncompress undoes the compression that the models allow clients for large inputs.
+func (r *Router) uncompress(c *call) ([]byte, *aws.Fault) {
+	switch e := c.req.Header.Get("Content-Encoding"); e {
+	case "", "identity":
+		return c.sent, nil
+	case "gzip":
+		z, err := gzip.NewReader(bytes.NewReader(c.sent))
+		if err != nil {
+			return nil, c.fault(malformed, "The request body could not be read")
+		}
+		return r.readAll(c, z)
+	default:
+		return nil, c.fault(malformed, "Content-Encoding %s is not supported", e)
 	}
-	if c.protocol == aws.AWSJSON11 {
-		return nil
-	}
-	return c.readForm()
 }
 
 func (c *call) readForm() *aws.Fault {
@@ -132,19 +173,23 @@ func (r *Router) faultOf(c *call, err error) *aws.Fault {
 	return c.internalFailure()
 }
 
-// route finds the API that is called, from the target or from action and version.
+// route finds the API that is called, from the path, the target, or action and version.
 func (r *Router) route(c *call) *aws.Fault {
-	if c.protocol == aws.AWSJSON11 {
-		return r.routeTarget(c)
+	switch c.protocol {
+	case aws.AWSJSON11:
+		prefix, name, _ := strings.Cut(c.req.Header.Get("X-Amz-Target"), ".")
+		return r.routeTarget(c, prefix, name)
+	case aws.RPCv2CBOR:
+		prefix, name, _ := strings.Cut(c.req.URL.Path, "/operation/")
+		return r.routeTarget(c, prefix[strings.LastIndexByte(prefix, '/')+1:], name)
 	}
 	return r.routeAction(c)
 }
 
-func (r *Router) routeTarget(c *call) *aws.Fault {
-	prefix, name, _ := strings.Cut(c.req.Header.Get("X-Amz-Target"), ".")
+func (r *Router) routeTarget(c *call, prefix, name string) *aws.Fault {
 	c.name = name
 	for api := range r.services {
-		if api.Protocol == aws.AWSJSON11 && api.TargetPrefix == prefix {
+		if api.Speaks(c.protocol) && api.TargetPrefix == prefix {
 			c.api = api
 			return nil
 		}
@@ -167,7 +212,7 @@ func (r *Router) routeAction(c *call) *aws.Fault {
 	}
 	var found []*aws.API
 	for api := range r.services {
-		if api.Protocol == aws.AWSJSON11 || version != "" && api.Version != version {
+		if queryProtocol(api) == "" || version != "" && api.Version != version {
 			continue
 		}
 		if signed == "" || api.SigningName == signed {
@@ -179,8 +224,18 @@ func (r *Router) routeAction(c *call) *aws.Fault {
 			"Could not find operation %.200s for version %.20s: Fairlead does not serve this "+
 				"service, see SCOPE.md.", c.name, version)
 	}
-	c.api, c.protocol = found[0], found[0].Protocol
+	c.api, c.protocol = found[0], queryProtocol(found[0])
 	return nil
+}
+
+// queryProtocol is which of the two query protocols the API speaks; empty for none.
+func queryProtocol(api *aws.API) aws.Protocol {
+	for _, p := range []aws.Protocol{aws.AWSQuery, aws.EC2Query} {
+		if api.Speaks(p) {
+			return p
+		}
+	}
+	return ""
 }
 
 // resolve finds the operation's endpoint.
@@ -192,7 +247,7 @@ func (r *Router) resolve(c *call) *aws.Fault {
 	if c.api.Knows(c.name) {
 		reason = ": Fairlead does not serve it yet, see SCOPE.md."
 	}
-	if c.protocol == aws.AWSJSON11 {
+	if queryProtocol(c.api) != c.protocol {
 		return c.fault(unknownOperation, "Unknown operation %.200s%s", c.name, reason)
 	}
 	return c.fault(unknownOperation,

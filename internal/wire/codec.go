@@ -15,7 +15,7 @@ import (
 
 // codec reads inputs and writes answers in one protocol.
 type codec interface {
-	contentType() string
+	contentType(c *call) string
 	decode(c *call, sh *shape, v reflect.Value) *aws.Fault
 	encode(c *call, sh *shape, v reflect.Value) []byte
 	encodeFault(c *call, f *aws.Fault) []byte
@@ -27,14 +27,22 @@ func codecFor(p aws.Protocol) codec {
 		return jsonCodec{}
 	case aws.EC2Query:
 		return ec2Codec{}
+	case aws.RPCv2CBOR:
+		return cborCodec{}
 	}
 	return queryCodec{}
 }
 
-// jsonCodec is awsJson1_1.
+// jsonCodec is awsJson1_1 and, for who asks in it, awsJson1_0, which differs by this name alone.
 type jsonCodec struct{}
 
-func (jsonCodec) contentType() string { return "application/x-amz-json-1.1" }
+func (jsonCodec) contentType(c *call) string {
+	const older = "application/x-amz-json-1.0"
+	if c.req.Header.Get("Content-Type") == older {
+		return older
+	}
+	return "application/x-amz-json-1.1"
+}
 
 func (jsonCodec) decode(c *call, sh *shape, v reflect.Value) *aws.Fault {
 	if err := decodeJSON(c.body, sh, v); err != nil {
@@ -47,21 +55,50 @@ func (jsonCodec) encode(_ *call, sh *shape, v reflect.Value) []byte {
 	return appendJSON(nil, sh, plain, v)
 }
 
-func (jsonCodec) encodeFault(_ *call, f *aws.Fault) []byte {
-	body := map[string]any{}
-	maps.Copy(body, f.Fields)
-	body["__type"], body["message"] = f.Code, f.Message
-	b, err := json.Marshal(body)
+func (jsonCodec) encodeFault(c *call, f *aws.Fault) []byte {
+	b, err := json.Marshal(faultFields(c, f))
 	if err != nil {
-		return jsonCodec{}.encodeFault(nil, aws.NewFault(f.Code, "%s", f.Message))
+		return jsonCodec{}.encodeFault(c, aws.NewFault(f.Code, "%s", f.Message))
 	}
 	return b
+}
+
+// faultFields are the members of an error where the protocol calls errors by their shapes.
+func faultFields(c *call, f *aws.Fault) map[string]any {
+	all := map[string]any{}
+	maps.Copy(all, f.Fields)
+	all["__type"], all["message"] = c.errorShape(f.Code), f.Message
+	return all
+}
+
+// cborCodec is rpcv2Cbor.
+type cborCodec struct{}
+
+func (cborCodec) contentType(*call) string { return "application/cbor" }
+
+func (cborCodec) decode(c *call, sh *shape, v reflect.Value) *aws.Fault {
+	if err := decodeCBOR(c.body, sh, v); err != nil {
+		return c.fault(malformed, "%s", err)
+	}
+	return nil
+}
+
+// encode writes nothing for an operation that has no output, as rpcv2Cbor wants it.
+func (cborCodec) encode(c *call, sh *shape, v reflect.Value) []byte {
+	if len(sh.members) == 0 && c.op.wrapper == "" {
+		return nil
+	}
+	return encodeCBOR(cborTree(sh, v))
+}
+
+func (cborCodec) encodeFault(c *call, f *aws.Fault) []byte {
+	return encodeCBOR(faultFields(c, f))
 }
 
 // queryCodec is awsQuery.
 type queryCodec struct{}
 
-func (queryCodec) contentType() string { return "text/xml" }
+func (queryCodec) contentType(*call) string { return "text/xml" }
 
 func (queryCodec) decode(c *call, sh *shape, v reflect.Value) *aws.Fault {
 	return decodeForm(c, formDecoder{}, "MalformedInput", sh, v)
@@ -148,7 +185,7 @@ func (w *xmlWriter) fields(all map[string]any) {
 // ec2Codec is ec2Query.
 type ec2Codec struct{}
 
-func (ec2Codec) contentType() string { return "text/xml;charset=UTF-8" }
+func (ec2Codec) contentType(*call) string { return "text/xml;charset=UTF-8" }
 
 func (ec2Codec) decode(c *call, sh *shape, v reflect.Value) *aws.Fault {
 	return decodeForm(c, formDecoder{flat: true}, "InvalidParameterValue", sh, v)

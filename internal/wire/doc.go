@@ -7,7 +7,7 @@
 // A call takes these steps, and the first that fails ends it with an answer of its own (call.go):
 //
 //	read          the body, up to Config.MaxBody
-//	route         X-Amz-Target, or Action and Version, to an API
+//	route         X-Amz-Target, a path of rpcv2Cbor, or Action and Version, to an API
 //	authenticate  Signature Version 4 to an aws.Caller
 //	resolve       the operation to its handler
 //	decode        the body to the operation's input
@@ -32,7 +32,7 @@
 //
 // Generated types (cmd/genapi) carry struct tags, read once per type (shape.go):
 //
-//	json      name in JSON and in XML answers     query   name in forms, if another
+//	json      name in JSON, CBOR and XML answers    query   name in forms, if another
 //	item      element name of a list (member)     flat    list or map without an element around it
 //	key       element name of a map's keys        value   and of its values
 //	time      timestamp format, if not the protocol's own

@@ -44,6 +44,10 @@ func roundTrip(t *testing.T, c *call) {
 	for _, p := range []aws.Protocol{aws.AWSQuery, aws.EC2Query} {
 		codecFor(p).encode(c, sh, v)
 	}
+	back := reflect.ValueOf(new(sample)).Elem()
+	if err := decodeCBOR(cborCodec{}.encode(c, sh, v), sh, back); err != nil {
+		t.Fatalf("our own answer: %v", err)
+	}
 	first := jsonCodec{}.encode(c, sh, v)
 	again := reflect.ValueOf(new(sample)).Elem()
 	if err := decodeJSON(first, sh, again); err != nil {
@@ -90,5 +94,22 @@ func FuzzDecodeForm(f *testing.F) {
 			p = aws.EC2Query
 		}
 		roundTrip(t, &call{protocol: p, form: form})
+	})
+}
+
+func FuzzDecodeCBOR(f *testing.F) {
+	for _, seed := range []string{
+		"\xbf\x64Text\x61a\x66Number\xf9\x3c\x00\xff", // indefinite map, an integer as a float
+		"\xa2\x64Real\xfb\x7f\xf8\x00\x00\x00\x00\x00\x00\x64Flag\xf5",
+		"\xa1\x64When\xc1\xfb\x41\xcc\x37\xdb\x38\x0f\xbe\x77", "\xa1\x64When\xc1\xf9\x7e\x00",
+		"\xa1\x64When\xc1\x1b\xff\xff\xff\xff\xff\xff\xff\xff", "\xa1\x64When\xc0\x61x",
+		"\xa1\x65Words\x9f\x7f\x61a\x61b\xff\xff", "\xa1\x63Map\xa1\x61a\xf6", "\xa1\x01\x02",
+		"\xa1\x64Blob\x5f\x41a\xff", "\xa1\x65Inner\xa1\x64Text\xf6", "\xf6", "\x80", "\xff", "",
+		"\xa1\x64Long\xc2\x49\x01\x00\x00\x00\x00\x00\x00\x00\x00", "\x9b\xff\xff\xff\xff\xff\xff\xff\xff",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		roundTrip(t, &call{protocol: aws.RPCv2CBOR, body: body})
 	})
 }

@@ -32,7 +32,7 @@ type problemCode struct {
 // codeOf follows the "Common Errors" page of each service's API reference.
 func codeOf(protocol aws.Protocol, p problem) problemCode {
 	switch protocol {
-	case aws.AWSJSON11:
+	case aws.AWSJSON11, aws.RPCv2CBOR:
 		return jsonCodes[p]
 	case aws.EC2Query:
 		if c, ok := ec2Codes[p]; ok {

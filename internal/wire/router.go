@@ -105,19 +105,43 @@ func (r *Router) handle(e *endpoint) {
 func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	start := r.cfg.Now()
 	c := &call{req: req, caller: aws.Caller{RequestID: aws.UUID(), Host: req.Host}}
-	status, body, code := r.answer(c)
-	h := w.Header()
-	h.Set("Content-Type", codecFor(c.protocol).contentType())
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("X-Amzn-Requestid", c.caller.RequestID)
-	if code != "" && c.protocol == aws.AWSJSON11 {
-		h.Set("X-Amzn-Errortype", code)
-	}
+	status, body, fault := r.answer(c)
+	c.setHeader(w.Header(), len(body), fault)
 	w.WriteHeader(status)
 	_, err := w.Write(body)
 	r.cfg.Logger.Debug("call", "op", c.operation(), "account", c.caller.Account,
-		"region", c.caller.Region, "request", c.caller.RequestID, "status", status, "code", code,
-		"ms", r.cfg.Now().Sub(start).Milliseconds(), "written", err == nil)
+		"region", c.caller.Region, "request", c.caller.RequestID, "status", status,
+		"code", aws.Val(fault).Code, "ms", r.cfg.Now().Sub(start).Milliseconds(), "written", err == nil)
+}
+
+// setHeader says what the answer is. An error has its name in the header too, and for clients that
+// know it by the code of awsQuery, that code and whose fault it is.
+func (c *call) setHeader(h http.Header, length int, fault *aws.Fault) {
+	h.Set("Content-Length", strconv.Itoa(length))
+	h.Set("X-Amzn-Requestid", c.caller.RequestID)
+	if length > 0 {
+		h.Set("Content-Type", codecFor(c.protocol).contentType(c))
+	}
+	if c.protocol == aws.RPCv2CBOR {
+		h.Set(protocolHeader, protocolCBOR)
+	}
+	if fault == nil {
+		return
+	}
+	if c.protocol == aws.AWSJSON11 {
+		h.Set("X-Amzn-Errortype", c.errorShape(fault.Code))
+	}
+	if c.api != nil && c.api.QueryCompatible() {
+		h.Set("X-Amzn-Query-Error", fault.Code+";"+senderOrReceiver(fault))
+	}
+}
+
+// errorShape is what protocols other than awsQuery call the error with this code.
+func (c *call) errorShape(code string) string {
+	if c == nil || c.api == nil {
+		return code
+	}
+	return c.api.ErrorShape(code)
 }
 
 // operation is the call's name for people: "ecs:CreateCluster".

@@ -283,9 +283,9 @@ func TestAnswers(t *testing.T) {
 				`Integer</Message></Error></Errors><RequestID>ID</RequestID></Response>`,
 		},
 		"compressed": {
-			request{service: "sts", header: http.Header{"Content-Encoding": {"gzip"}}},
+			request{service: "sts", header: http.Header{"Content-Encoding": {"br"}}},
 			400, `<ErrorResponse><Error><Type>Sender</Type><Code>MalformedQueryString</Code>` +
-				`<Message>Content-Encoding gzip is not supported</Message></Error>` +
+				`<Message>Content-Encoding br is not supported</Message></Error>` +
 				`<RequestId>ID</RequestId></ErrorResponse>`,
 		},
 		"too large": {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -229,8 +230,11 @@ func dump(v reflect.Value) string {
 	return string(appendJSON(nil, sh, plain, v))
 }
 
+// protocols are those that there are vectors for.
+var protocols = []aws.Protocol{aws.AWSJSON11, aws.AWSQuery, aws.EC2Query, aws.RPCv2CBOR}
+
 func TestVectorRequests(t *testing.T) {
-	for _, p := range []aws.Protocol{aws.AWSJSON11, aws.AWSQuery, aws.EC2Query} {
+	for _, p := range protocols {
 		for _, suite := range readVectors(t, "input-"+string(p)+".json") {
 			for _, tt := range suite.Cases {
 				if notOurs[tt.ID] != "" {
@@ -246,7 +250,7 @@ func runRequest(t *testing.T, p aws.Protocol, suite vectorSuite, tt vectorCase) 
 	typ := newTypeBuilder(suite.Shapes, p).structure(tt.Shape, 0)
 	got, want := reflect.New(typ).Elem(), reflect.New(typ).Elem()
 	form, _ := url.ParseQuery(tt.Body)
-	c := &call{protocol: p, body: []byte(tt.Body), form: form}
+	c := &call{protocol: p, body: document(t, p, tt.Body), form: form}
 	if fault := codecFor(p).decode(c, newShapes().of(typ), got); fault != nil {
 		t.Fatal(fault)
 	}
@@ -261,11 +265,24 @@ func runRequest(t *testing.T, p aws.Protocol, suite vectorSuite, tt vectorCase) 
 	}
 }
 
+// document is the body of a vector, which has CBOR in base64.
+func document(t *testing.T, p aws.Protocol, body string) []byte {
+	t.Helper()
+	if p != aws.RPCv2CBOR {
+		return []byte(body)
+	}
+	raw, err := base64.StdEncoding.DecodeString(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
 // unsayable reports what a form has no words for: an empty map and, in ec2Query, an empty list.
 func unsayable(p aws.Protocol, param any) bool {
 	switch param := param.(type) {
 	case map[string]any:
-		return len(param) == 0 && p != aws.AWSJSON11
+		return len(param) == 0 && (p == aws.AWSQuery || p == aws.EC2Query)
 	case []any:
 		return len(param) == 0 && p == aws.EC2Query
 	}
@@ -281,12 +298,18 @@ var notOurs = map[string]string{
 
 	"AwsJson11StructuresDontDeserializeNullValues": "we leave out what others send as null",
 
+	"NoOutputClientAllowsEmptyCbor":                         "we send nothing",
+	"RpcV2CborDeserializesDenseSetMapAndSkipsNull":          "an answer that does not fit its shape",
+	"RpcV2CborClientDoesntDeserializeNullStructureValues":   "we leave out what others send as null",
+	"RpcV2CborExtraFieldsInTheBodyShouldBeSkippedByClients": "an answer with members outside of its shape",
+	"RpcV2CborPayloadWithUnsetUnion":                        "an answer with members outside of its shape",
+
 	"QueryXmlNamespaces": "no served model declares inner namespaces or attributes",
 	"Ec2XmlNamespaces":   "no served model declares inner namespaces or attributes",
 }
 
 func TestVectorAnswers(t *testing.T) {
-	for _, p := range []aws.Protocol{aws.AWSJSON11, aws.AWSQuery, aws.EC2Query} {
+	for _, p := range protocols {
 		for _, suite := range readVectors(t, "output-"+string(p)+".json") {
 			for _, tt := range suite.Cases {
 				if notOurs[tt.ID] != "" {
@@ -313,11 +336,14 @@ func runAnswer(t *testing.T, p aws.Protocol, suite vectorSuite, tt vectorCase) {
 		op:       &endpoint{name: tt.Name, wrapper: tt.Wrapper},
 		caller:   aws.Caller{RequestID: requestID(tt.Body)},
 	}
+	if p == aws.RPCv2CBOR {
+		c.op.wrapper = tt.Shape // which is empty where there is no output
+	}
 	if c.op.wrapper == "" && strings.Contains(tt.Body, tt.Name+"Result") {
 		c.op.wrapper = tt.Name + "Result"
 	}
 	got := codecFor(p).encode(c, newShapes().of(v.Type()), v)
-	compare(t, p, string(got), tt.Body)
+	compare(t, p, string(got), string(document(t, p, tt.Body)))
 }
 
 func requestID(body string) string {
@@ -342,17 +368,22 @@ func runFault(t *testing.T, p aws.Protocol, tt vectorCase) {
 	}
 	c := &call{protocol: p, caller: aws.Caller{RequestID: requestID(tt.Body)}}
 	got := string(codecFor(p).encodeFault(c, f))
-	if p == aws.AWSJSON11 {
-		compareJSONFault(t, got, tt)
-		return
+	switch p {
+	case aws.AWSJSON11:
+		compareFault(t, json.Unmarshal, got, tt)
+	case aws.RPCv2CBOR:
+		compareFault(t, cborReader.Unmarshal, got, tt)
+	default:
+		compare(t, p, got, tt.Body)
 	}
-	compare(t, p, got, tt.Body)
 }
 
-// compareJSONFault allows the spellings of an error's code that a client must understand.
-func compareJSONFault(t *testing.T, got string, tt vectorCase) {
+// compareFault allows the spellings of an error's code that a client must understand.
+func compareFault(
+	t *testing.T, unmarshal func([]byte, any) error, got string, tt vectorCase,
+) {
 	var fault map[string]any
-	if err := json.Unmarshal([]byte(got), &fault); err != nil {
+	if err := unmarshal([]byte(got), &fault); err != nil {
 		t.Fatal(err)
 	}
 	if fault["__type"] != tt.ErrorCode || fault["message"] != tt.ErrorMessage {
@@ -368,8 +399,11 @@ func compareJSONFault(t *testing.T, got string, tt vectorCase) {
 func compare(t *testing.T, p aws.Protocol, got, want string) {
 	t.Helper()
 	parse := parseXML
-	if p == aws.AWSJSON11 {
+	switch p {
+	case aws.AWSJSON11:
 		parse = parseJSON
+	case aws.RPCv2CBOR:
+		parse = parseCBOR
 	}
 	if g, w := parse(t, got), parse(t, want); g != w && strings.TrimSpace(want) != "" {
 		t.Errorf("got  %s\n     %s\nwant %s\n     %s", got, g, want, w)
@@ -380,6 +414,17 @@ func parseJSON(t *testing.T, s string) string {
 	var v any
 	if json.Unmarshal([]byte(s), &v) != nil {
 		return s
+	}
+	return canonicalValue(v)
+}
+
+func parseCBOR(t *testing.T, s string) string {
+	if s == "" {
+		return s
+	}
+	var v any
+	if err := cborReader.Unmarshal([]byte(s), &v); err != nil {
+		t.Fatalf("%x: %v", s, err)
 	}
 	return canonicalValue(v)
 }

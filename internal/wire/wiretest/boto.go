@@ -5,6 +5,7 @@
 package wiretest
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -68,11 +69,17 @@ func (e *Echo) Run(t *testing.T) {
 	}
 	server := httptest.NewServer(e.router)
 	defer server.Close()
-	service := e.api.SigningName
-	if e.api.Name == "elbv2" {
-		service = "elbv2"
+	for _, protocol := range append(e.api.Also, e.api.Protocol) {
+		t.Run(string(protocol), func(t *testing.T) { e.run(t, python, server.URL, protocol) })
 	}
-	cmd := exec.CommandContext(t.Context(), python, "-", service, e.api.Version, server.URL,
+}
+
+// botoNames are the services that botocore does not call by their signing name.
+var botoNames = map[string]string{"elbv2": "elbv2", "cloudwatch": "cloudwatch"}
+
+func (e *Echo) run(t *testing.T, python, url string, protocol aws.Protocol) {
+	service := cmp.Or(botoNames[e.api.Name], e.api.SigningName)
+	cmd := exec.CommandContext(t.Context(), python, "-", string(protocol), service, e.api.Version, url,
 		strings.Join(e.skip, ","))
 	cmd.Args = append(cmd.Args, e.api.Operations...)
 	cmd.Stdin = strings.NewReader(script)
