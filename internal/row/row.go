@@ -48,7 +48,9 @@ type Tags map[string]string
 // Tables lists every table, for state.Open.
 func Tables() []state.TableInfo {
 	var all []state.TableInfo
-	for _, group := range [][]state.TableInfo{ec2Tables(), elbTables(), acmTables(), ecsTables(), iamTables(), logsTables()} {
+	for _, group := range [][]state.TableInfo{
+		ec2Tables(), elbTables(), acmTables(), ecsTables(), iamTables(), logsTables(), alarmTables(),
+	} {
 		all = append(all, group...)
 	}
 	return all
