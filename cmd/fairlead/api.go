@@ -13,6 +13,7 @@ import (
 	"fairlead/internal/node/session"
 	"fairlead/internal/row"
 	"fairlead/internal/service/acm"
+	"fairlead/internal/service/cloudwatch"
 	"fairlead/internal/service/ec2"
 	"fairlead/internal/service/ecs"
 	"fairlead/internal/service/elbv2"
@@ -44,6 +45,7 @@ func (i *instance) router() *wire.Router {
 	elbv2.New(i.store, elbv2.Config{DNSSuffix: i.cfg.dnsSuffix}).Register(r)
 	i.logs.Register(r)
 	ecs.New(i.store, time.Now).Register(r)
+	cloudwatch.New(i.store, i.metrics, time.Now).Register(r)
 	return r
 }
 
@@ -72,6 +74,7 @@ func (i *instance) reset(ctx context.Context) error {
 	if err := i.store.Reset(ctx); err != nil {
 		return err
 	}
+	i.metrics.Reset()
 	if _, err := eni.EnsurePool(ctx, i.store, i.cfg.publicPool); err != nil {
 		return err
 	}

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"fairlead/internal/control/alarm"
 	"fairlead/internal/control/balancer"
+	"fairlead/internal/control/metric"
 	"fairlead/internal/control/network"
 	"fairlead/internal/control/service"
 	"fairlead/internal/control/task"
@@ -28,6 +30,12 @@ func (i *instance) loops(balancer *balancer.Controller) map[string]func(context.
 		"service controller":  service.New(service.Config{Store: i.store, Logger: i.cfg.logger, Now: time.Now}).Run,
 		"task controller":     i.tasks().Run,
 		"log retention":       i.logs.Run,
+		"alarm controller": alarm.New(alarm.Config{
+			Store: i.store, Metrics: i.metrics, Logger: i.cfg.logger, Now: time.Now,
+		}).Run,
+		"metrics": metric.New(metric.Config{
+			Store: i.store, Engine: i.lb, Metrics: i.metrics, Logger: i.cfg.logger, Now: time.Now,
+		}).Run,
 	}
 	if i.dns != nil {
 		all["DNS"] = i.dns.Serve

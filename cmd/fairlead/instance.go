@@ -20,6 +20,7 @@ import (
 	"fairlead/internal/lb"
 	"fairlead/internal/lb/handover"
 	"fairlead/internal/logstore"
+	"fairlead/internal/metric"
 	"fairlead/internal/runtime/containerd"
 	"fairlead/internal/runtime/daemon"
 	"fairlead/internal/service/logs"
@@ -46,6 +47,7 @@ type instance struct {
 	networks  networks
 	lb        *lb.Engine
 	endpoints *endpoints
+	metrics   *metric.Store
 
 	// Of a reign: see openReign.
 	store  *state.Store
@@ -64,7 +66,7 @@ type instance struct {
 // startInstance opens everything that an instance stands on, side by side. What was opened is closed
 // again when something fails.
 func startInstance(ctx context.Context, cfg config) (*instance, error) {
-	i := &instance{cfg: cfg, started: time.Now()}
+	i := &instance{cfg: cfg, started: time.Now(), metrics: metric.New()}
 	i.endpoints = &endpoints{i: i, vpcs: map[string]*endpoint{}}
 	if err := i.open(ctx); err != nil {
 		i.close()

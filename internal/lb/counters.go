@@ -1,6 +1,7 @@
 package lb
 
 import (
+	"iter"
 	"math/bits"
 	"time"
 )
@@ -148,6 +149,17 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 		left -= n
 	}
 	return 0
+}
+
+// All yields the buckets that are not empty: a duration that none in it exceeds, and how many it has.
+func (h *Histogram) All() iter.Seq2[time.Duration, uint64] {
+	return func(yield func(time.Duration, uint64) bool) {
+		for i, n := range h.Buckets {
+			if n > 0 && !yield(upperBound(i), n) {
+				return
+			}
+		}
+	}
 }
 
 // Sub returns the observations of h that o, an earlier state of h, does not have.
