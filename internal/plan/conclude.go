@@ -17,7 +17,8 @@ func (p *planner) conclude() {
 		p.concludeDeletion()
 		return
 	}
-	if p.primary.RolloutState == ecs.DeploymentRolloutStateINPROGRESS && p.settled() && p.alone() {
+	if p.primary.RolloutState == ecs.DeploymentRolloutStateINPROGRESS && p.settled() && p.alone() &&
+		p.baked() {
 		p.complete()
 	}
 	p.drop()
@@ -39,7 +40,7 @@ func (p *planner) complete() {
 	now, d := p.in.Now, p.primary
 	reason := "ECS deployment " + d.ID + " completed."
 	if p.endRollback(ecs.ServiceDeploymentStatusROLLBACKSUCCESSFUL) {
-		reason = "ECS deployment circuit breaker: rollback completed."
+		reason = d.rolledBack()
 	}
 	d.rollout(now, ecs.DeploymentRolloutStateCOMPLETED, reason)
 	d.CompletedAt, d.FailedTasks = &now, 0

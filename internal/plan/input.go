@@ -16,6 +16,8 @@ type Input struct {
 	Deployments []Deployment
 	// Tasks are those that are not STOPPED, and those whose end no plan has seen yet.
 	Tasks []Task
+	// Alarms are those that watch the service's deployments.
+	Alarms []Alarm
 	// NewID returns the id of a new task: 32 hex digits.
 	NewID func() string
 }

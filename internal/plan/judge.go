@@ -8,7 +8,8 @@ import (
 	"fairlead/internal/row"
 )
 
-// judge ends the PRIMARY deployment when its circuit breaker trips or somebody asks for it.
+// judge ends the PRIMARY deployment when an alarm fires, its circuit breaker trips or somebody asks
+// for it.
 func (p *planner) judge() {
 	d := p.primary
 	if d.RolloutState != ecs.DeploymentRolloutStateINPROGRESS {
@@ -16,6 +17,9 @@ func (p *planner) judge() {
 	}
 	if stop := d.Record.StopAsked; stop != "" && !final(d.Record.Status) {
 		p.stopDeployment(stop)
+		return
+	}
+	if p.watchAlarms() {
 		return
 	}
 	b := p.breaker()

@@ -113,12 +113,30 @@ type Service struct {
 	InactiveAt *time.Time `json:"inactiveAt,omitempty"`
 }
 
-// Services is the table of services. Indexes: cluster (ARN), definition (task definition ARN).
+// WatchingAlarms lists the names of the alarms that watch the service's deployments.
+func (s Service) WatchingAlarms() []string {
+	if a := s.Configuration.Alarms; a != nil && a.Enable != nil && *a.Enable {
+		return a.AlarmNames
+	}
+	return nil
+}
+
+// alarms lists the ARNs of WatchingAlarms.
+func (s Service) alarms() (arns []string) {
+	for _, name := range s.WatchingAlarms() {
+		arns = append(arns, AlarmARN(s.Scope, name))
+	}
+	return arns
+}
+
+// Services is the table of services. Indexes: cluster (ARN), definition (task definition ARN), alarm
+// (ARN of one that watches its deployments).
 var Services = state.NewTable("ecs.service", func(s Service) string { return s.ARN },
 	state.Index[Service]{Name: "cluster", Keys: func(s Service) []string { return []string{s.Cluster} }},
 	state.Index[Service]{Name: "definition", Keys: func(s Service) []string {
 		return []string{s.Spec.TaskDefinition}
 	}},
+	state.Index[Service]{Name: "alarm", Keys: Service.alarms},
 )
 
 // Deployment statuses. A replaced deployment leaves the table when its last task has stopped.
@@ -145,6 +163,8 @@ type Deployment struct {
 	// FailedTasks counts failures since a task of the deployment last became healthy; all failures
 	// where the circuit breaker says so.
 	FailedTasks int `json:"failedTasks,omitempty"`
+	// BakingSince is when the rollout had nothing left to do but to be watched by alarms.
+	BakingSince *time.Time `json:"bakingSince,omitempty"`
 	// CompletedAt is when it was last in full effect; only such a one can be rolled back to.
 	CompletedAt *time.Time `json:"completedAt,omitempty"`
 }
@@ -220,6 +240,7 @@ type ServiceDeployment struct {
 	FinishedAt   *time.Time                          `json:"finishedAt,omitempty"`
 	StoppedAt    *time.Time                          `json:"stoppedAt,omitempty"`
 	Breaker      ecs.ServiceDeploymentCircuitBreaker `json:"breaker"`
+	Alarms       ecs.ServiceDeploymentAlarms         `json:"alarms"` // without status until it is begun
 	Rollback     *ecs.Rollback                       `json:"rollback,omitempty"`
 }
 

@@ -8,7 +8,8 @@ import (
 )
 
 // Random does one thing that can happen to a service: a task crashes, is stopped by a user, falls
-// ill or recovers, the count changes, a deployment begins, good or bad, the controller is away.
+// ill or recovers, the count changes, a deployment begins, good or bad, the controller is away, an
+// alarm fires or ends.
 func (w *World) Random() {
 	switch n := w.rng.IntN(100); {
 	case n < 25:
@@ -29,6 +30,8 @@ func (w *World) Random() {
 		w.protect()
 	case n < 93:
 		w.Outage(time.Duration(w.rng.IntN(120)) * time.Second)
+	case n < 96 && w.Alarm != nil:
+		w.Fire(!w.Alarm.Firing)
 	default:
 		w.percentages()
 	}
@@ -94,6 +97,9 @@ func (w *World) Calm() {
 		}
 		t.image.Sick, t.image.FailStart, t.image.Exit = false, false, 0
 		t.Protection = nil
+	}
+	if w.Alarm != nil {
+		w.Fire(false)
 	}
 	w.bounds([][2]int32{{100, 200}, {0, 100}, {50, 200}, {0, 200}})
 	w.Deploy(Sound)

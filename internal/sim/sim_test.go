@@ -31,6 +31,9 @@ func TestScheduler(t *testing.T) {
 		if seed%2 == 0 {
 			w.Breaker(seed%4 == 0)
 		}
+		if seed%3 == 1 {
+			w.Watch(seed%2 == 0)
+		}
 		for range *steps {
 			w.Random()
 			w.Pass()

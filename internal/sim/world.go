@@ -48,6 +48,8 @@ type World struct {
 	Subnets []plan.Subnet
 	// Balanced puts the tasks behind a target group; Checked gives them a container health check.
 	Balanced, Checked bool
+	// Alarm watches the deployments, if there is one.
+	Alarm *plan.Alarm
 	// Broken is the first promise that the scheduler broke; nil while it has kept them.
 	Broken error
 
@@ -98,6 +100,21 @@ func (w *World) Breaker(rollback bool) {
 		Enable: new(true), Rollback: &rollback,
 	}
 	w.changed()
+}
+
+// Watch lets an alarm of a minute watch the deployments.
+func (w *World) Watch(rollback bool) {
+	w.Alarm = &plan.Alarm{Name: "alarm", Period: time.Minute, Periods: 1}
+	w.Service.Configuration.Alarms = &ecs.DeploymentAlarms{
+		AlarmNames: []string{"alarm"}, Enable: new(true), Rollback: &rollback,
+	}
+	w.changed()
+}
+
+// Fire makes the alarm fire, or be well again.
+func (w *World) Fire(firing bool) {
+	w.Alarm.Firing = firing
+	w.wake = w.Now
 }
 
 // Deploy begins a deployment, as UpdateService does.
@@ -178,6 +195,9 @@ func (w *World) input() plan.Input {
 	in := plan.Input{
 		Now: w.Now, Service: w.Service, Memory: w.Memory,
 		NewID: func() string { return "t" + strconv.Itoa(w.id()) },
+	}
+	if w.Alarm != nil {
+		in.Alarms = []plan.Alarm{*w.Alarm}
 	}
 	for _, r := range w.Rollouts {
 		in.Deployments = append(in.Deployments, plan.Deployment{

@@ -49,7 +49,8 @@ const retryTime = time.Second
 
 // Run plans what is due until ctx ends.
 func (c *Controller) Run(ctx context.Context) error {
-	watcher := c.cfg.Store.Watch(row.Services, row.Deployments, row.Tasks, row.TargetHealths)
+	watcher := c.cfg.Store.Watch(row.Services, row.Deployments, row.Tasks, row.TargetHealths,
+		row.Alarms)
 	defer watcher.Close()
 	for {
 		view, changes, err := c.next(ctx, watcher)
@@ -100,8 +101,18 @@ func concerned(r state.Reader, change state.Change) []string {
 			arns = append(arns, d.Service)
 		}
 		return arns
+	case row.Alarms.Name():
+		return watched(r, change.Key)
 	}
 	return nil
+}
+
+// watched lists the services whose deployments an alarm watches.
+func watched(r state.Reader, alarm string) (arns []string) {
+	for s := range row.Services.By(r, "alarm", alarm) {
+		arns = append(arns, s.ARN)
+	}
+	return arns
 }
 
 // Reconcile plans every service that is due, once.

@@ -2,7 +2,9 @@ package service
 
 import (
 	"slices"
+	"time"
 
+	"fairlead/internal/api/cloudwatch"
 	"fairlead/internal/api/ecs"
 	"fairlead/internal/api/elbv2"
 	"fairlead/internal/aws"
@@ -18,6 +20,11 @@ func gather(r state.Reader, arn string) (in plan.Input, ok bool) {
 		return in, false
 	}
 	in.Memory, _ = row.Schedulings.Get(r, arn)
+	for _, name := range in.Service.WatchingAlarms() {
+		if a, ok := row.Alarms.Get(r, row.AlarmARN(in.Service.Scope, name)); ok {
+			in.Alarms = append(in.Alarms, gatherAlarm(a))
+		}
+	}
 	for d := range row.Deployments.Scan(r, arn+"|") {
 		in.Deployments = append(in.Deployments, gatherDeployment(r, in.Service.Scope, d))
 	}
@@ -25,6 +32,14 @@ func gather(r state.Reader, arn string) (in plan.Input, ok bool) {
 		in.Tasks = append(in.Tasks, gatherTask(r, t))
 	}
 	return in, true
+}
+
+func gatherAlarm(a row.Alarm) plan.Alarm {
+	return plan.Alarm{
+		Name: a.Name, Firing: a.State.Value == cloudwatch.StateValueALARM,
+		Period:  time.Duration(aws.Val(a.Definition.Period)) * time.Second,
+		Periods: int(aws.Val(a.Definition.EvaluationPeriods)),
+	}
 }
 
 func gatherDeployment(r state.Reader, sc row.Scope, d row.Deployment) plan.Deployment {

@@ -89,18 +89,23 @@ func describeRecord(r state.Reader, d row.ServiceDeployment) ecs.ServiceDeployme
 		FinishedAt: d.FinishedAt, StoppedAt: d.StoppedAt, Rollback: d.Rollback,
 		DeploymentConfiguration:  &d.Configuration,
 		DeploymentCircuitBreaker: &d.Breaker,
-		Alarms: &ecs.ServiceDeploymentAlarms{
-			AlarmNames: []string{}, TriggeredAlarmNames: []string{},
-			Status: ecs.ServiceDeploymentRollbackMonitorsStatusDISABLED,
-		},
-		TargetServiceRevision:  new(describeRevisionCounts(r, svc, counts, d.Target)),
-		SourceServiceRevisions: []ecs.ServiceRevisionSummary{},
+		Alarms:                   describeAlarms(d.Alarms),
+		TargetServiceRevision:    new(describeRevisionCounts(r, svc, counts, d.Target)),
+		SourceServiceRevisions:   []ecs.ServiceRevisionSummary{},
 	}
 	for _, arn := range d.Sources {
 		out.SourceServiceRevisions = append(out.SourceServiceRevisions,
 			describeRevisionCounts(r, svc, counts, arn))
 	}
 	return out
+}
+
+// describeAlarms shows a deployment that has not begun as not watched.
+func describeAlarms(a ecs.ServiceDeploymentAlarms) *ecs.ServiceDeploymentAlarms {
+	return &ecs.ServiceDeploymentAlarms{
+		AlarmNames: orEmpty(a.AlarmNames), TriggeredAlarmNames: orEmpty(a.TriggeredAlarmNames),
+		Status: cmp.Or(a.Status, ecs.ServiceDeploymentRollbackMonitorsStatusDISABLED),
+	}
 }
 
 // describeRevisionCounts counts the tasks of a revision, whose ARN ends in its deployment's number.

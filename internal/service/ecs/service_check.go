@@ -101,10 +101,26 @@ func checkConfiguration(conf *ecs.DeploymentConfiguration) error {
 		return unserved("deployment lifecycle hooks")
 	case conf.LinearConfiguration != nil, conf.CanaryConfiguration != nil:
 		return unserved("linear and canary deployments")
-	case aws.Val(conf.BakeTimeInMinutes) > 0:
-		return unserved("bakeTimeInMinutes of rolling deployments")
-	case conf.Alarms != nil && aws.Val(conf.Alarms.Enable):
-		return unserved("deployment alarms, which need CloudWatch")
+	}
+	return checkAlarms(conf)
+}
+
+// maxBakeTime is a day, in minutes.
+const maxBakeTime = 1440
+
+// checkAlarms checks what watches a deployment, and how long after it has nothing left to do.
+func checkAlarms(conf *ecs.DeploymentConfiguration) error {
+	alarms, bake := aws.Val(conf.Alarms), aws.Val(conf.BakeTimeInMinutes)
+	enabled := aws.Val(alarms.Enable)
+	switch {
+	case enabled && len(alarms.AlarmNames) == 0:
+		return invalid("alarmNames cannot be empty when deployment alarms are enabled.")
+	case slices.Contains(alarms.AlarmNames, ""):
+		return invalid("alarmNames cannot have an empty name.")
+	case bake < 0 || bake > maxBakeTime:
+		return invalid("bakeTimeInMinutes must be between 0 and %d.", maxBakeTime)
+	case bake > 0 && !enabled:
+		return unserved("bakeTimeInMinutes of rolling deployments that no alarm watches")
 	}
 	return checkBreaker(aws.Val(conf.DeploymentCircuitBreaker).ThresholdConfiguration)
 }

@@ -135,7 +135,8 @@ func TestServiceRefusals(t *testing.T) {
 		"ec2":        {`"FARGATE"`, `"EC2"`, "UnsupportedFeatureException", "Fairlead does not serve the launch type EC2"},
 		"bluegreen":  {`"desiredCount":2`, `"desiredCount":2,"deploymentConfiguration":{"strategy":"BLUE_GREEN"}`, "UnsupportedFeatureException", "Fairlead does not serve the deployment strategy BLUE_GREEN yet."},
 		"connect":    {`"desiredCount":2`, `"desiredCount":2,"serviceConnectConfiguration":{"enabled":true}`, "UnsupportedFeatureException", "Fairlead does not serve Service Connect yet."},
-		"alarms":     {`"desiredCount":2`, `"desiredCount":2,"deploymentConfiguration":{"alarms":{"enable":true,"rollback":true,"alarmNames":["a"]}}`, "UnsupportedFeatureException", "Fairlead does not serve deployment alarms"},
+		"alarms":     {`"desiredCount":2`, `"desiredCount":2,"deploymentConfiguration":{"alarms":{"enable":true,"rollback":true,"alarmNames":[]}}`, invalid, "alarmNames cannot be empty when deployment alarms are enabled."},
+		"bake":       {`"desiredCount":2`, `"desiredCount":2,"deploymentConfiguration":{"bakeTimeInMinutes":5}`, "UnsupportedFeatureException", "Fairlead does not serve bakeTimeInMinutes of rolling deployments that no alarm watches yet."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.refused("CreateService", replace(t, service(""), c.old, c.new), c.code, c.message)

@@ -99,6 +99,7 @@ func mergeConfiguration(old, conf ecs.DeploymentConfiguration) *ecs.DeploymentCo
 	conf.MinimumHealthyPercent = cmp.Or(conf.MinimumHealthyPercent, old.MinimumHealthyPercent)
 	conf.MaximumPercent = cmp.Or(conf.MaximumPercent, old.MaximumPercent)
 	conf.Alarms = cmp.Or(conf.Alarms, old.Alarms)
+	conf.BakeTimeInMinutes = cmp.Or(conf.BakeTimeInMinutes, old.BakeTimeInMinutes)
 	switch b := conf.DeploymentCircuitBreaker; {
 	case b == nil:
 		conf.DeploymentCircuitBreaker = old.DeploymentCircuitBreaker
