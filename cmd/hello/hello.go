@@ -26,6 +26,7 @@ const (
 type hello struct {
 	who      identity
 	message  string
+	broken   string      // path that is answered 500; empty for none
 	sick     atomic.Bool // /health answers 500
 	allSick  atomic.Bool // everything answers 500
 	requests atomic.Int64
@@ -34,7 +35,7 @@ type hello struct {
 }
 
 func newHello(s settings, who identity) *hello {
-	h := &hello{who: who, message: s.message}
+	h := &hello{who: who, message: s.message, broken: s.broken}
 	h.sick.Store(s.failing)
 	return h
 }
@@ -91,6 +92,10 @@ func (h *hello) orders(next http.Handler) http.Handler {
 		}
 		if h.allSick.Load() && !strings.HasPrefix(r.URL.Path, "/health") {
 			http.Error(w, "told to fail: /health/ok ends it", http.StatusInternalServerError)
+			return
+		}
+		if h.broken != "" && r.URL.Path == h.broken {
+			http.Error(w, "broken by FAIL_PATH", http.StatusInternalServerError)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -321,3 +321,14 @@ func FuzzOrders(f *testing.F) {
 		}
 	})
 }
+
+// TestFailPath: one path fails, the others and its neighbours do not.
+func TestFailPath(t *testing.T) {
+	env := map[string]string{"FAIL_PATH": "/broken"}
+	h := newHello(settingsFrom(func(name string) string { return env[name] }), identity{})
+	for path, want := range map[string]int{"/broken": 500, "/broken?x=y": 500, "/broken/x": 200, "/": 200} {
+		if got := ask(h, "GET", path).Code; got != want {
+			t.Errorf("%s: %d, want %d", path, got, want)
+		}
+	}
+}

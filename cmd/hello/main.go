@@ -23,6 +23,7 @@
 //	IGNORE_SIGTERM    true to go on after SIGTERM
 //	START_DELAY       how long to wait before listening; 0s
 //	FAIL_HEALTH       true to begin with a failing /health
+//	FAIL_PATH         a path that is answered 500; none
 package main
 
 import (
@@ -143,6 +144,7 @@ type settings struct {
 	message               string
 	drain, delay          time.Duration
 	ignoreTerm, failing   bool
+	broken                string // path that is answered 500
 }
 
 func settingsFrom(getenv func(string) string) settings {
@@ -168,6 +170,7 @@ func settingsFrom(getenv func(string) string) settings {
 		delay:      wait("START_DELAY", 0),
 		ignoreTerm: yes("IGNORE_SIGTERM"),
 		failing:    yes("FAIL_HEALTH"),
+		broken:     getenv("FAIL_PATH"),
 	}
 	if getenv("PORT") == "" {
 		s.http = []string{"80"}

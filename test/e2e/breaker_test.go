@@ -36,15 +36,7 @@ func (s *stack) rollsBack(breakIt func(*types.ContainerDefinition)) {
 	l := s.site.begin(s.t)
 	s.update(func(in *ecs.UpdateServiceInput) { in.TaskDefinition = new(s.broken(breakIt)) })
 	bad := *s.service().Deployments[0].Id
-	eventually(s.t, "the deployment is rolled back", func() error {
-		service := s.service()
-		d := service.Deployments[0]
-		if len(service.Deployments) != 1 || *d.Id != *good.Deployments[0].Id ||
-			d.RolloutState != types.DeploymentRolloutStateCompleted {
-			return fmt.Errorf("%d deployments, the first %s is %s", len(service.Deployments), *d.Id, d.RolloutState)
-		}
-		return nil
-	})
+	eventually(s.t, "the deployment is rolled back", func() error { return s.isBack(good) })
 	l.finish(s.t)
 	s.steady(2, 1)
 	for id := range s.taskIDs() {
@@ -52,11 +44,22 @@ func (s *stack) rollsBack(breakIt func(*types.ContainerDefinition)) {
 			s.t.Errorf("task %s is new", id)
 		}
 	}
-	s.toldRollback(bad, *good.Deployments[0].Id)
+	s.toldRollback(bad, *good.Deployments[0].Id, "tasks failed to start.")
+}
+
+// isBack tells whether the web service is what it was, by its only deployment.
+func (s *stack) isBack(good types.Service) error {
+	service := s.service()
+	d := service.Deployments[0]
+	if len(service.Deployments) != 1 || *d.Id != *good.Deployments[0].Id ||
+		d.RolloutState != types.DeploymentRolloutStateCompleted {
+		return fmt.Errorf("%d deployments, the first %s is %s", len(service.Deployments), *d.Id, d.RolloutState)
+	}
+	return nil
 }
 
 // toldRollback looks for what ECS says of a rollback, among the events and the service deployments.
-func (s *stack) toldRollback(bad, good string) {
+func (s *stack) toldRollback(bad, good, why string) {
 	s.t.Helper()
 	var messages []string
 	for _, e := range s.service().Events {
@@ -64,7 +67,7 @@ func (s *stack) toldRollback(bad, good string) {
 	}
 	all := strings.Join(messages, "\n")
 	for _, want := range []string{
-		fmt.Sprintf("(service %s) (deployment %s) deployment failed: tasks failed to start.", webService, bad),
+		fmt.Sprintf("(service %s) (deployment %s) deployment failed: %s", webService, bad, why),
 		fmt.Sprintf("(service %s) rolling back to deployment %s.", webService, good),
 	} {
 		if !strings.Contains(all, want) {

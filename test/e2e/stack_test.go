@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -27,13 +28,14 @@ const (
 
 // clients are unmodified AWS SDK clients of one account and region.
 type clients struct {
-	acm  *acm.Client
-	ec2  *ec2.Client
-	ecs  *ecs.Client
-	elb  *elb.Client
-	iam  *iam.Client
-	logs *cloudwatchlogs.Client
-	sts  *sts.Client
+	acm        *acm.Client
+	cloudwatch *cloudwatch.Client
+	ec2        *ec2.Client
+	ecs        *ecs.Client
+	elb        *elb.Client
+	iam        *iam.Client
+	logs       *cloudwatchlogs.Client
+	sts        *sts.Client
 }
 
 // clients of the default account in us-east-1.
@@ -45,7 +47,8 @@ func (p *process) clientsOf(region, key, secret string) clients {
 		Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
 	}
 	return clients{
-		acm: acm.NewFromConfig(c), ec2: ec2.NewFromConfig(c), ecs: ecs.NewFromConfig(c),
+		acm: acm.NewFromConfig(c), cloudwatch: cloudwatch.NewFromConfig(c),
+		ec2: ec2.NewFromConfig(c), ecs: ecs.NewFromConfig(c),
 		elb: elb.NewFromConfig(c), iam: iam.NewFromConfig(c), logs: cloudwatchlogs.NewFromConfig(c),
 		sts: sts.NewFromConfig(c),
 	}
