@@ -285,3 +285,27 @@ func TestAlarms(t *testing.T) {
 		t.Errorf("due: %v", due)
 	}
 }
+
+// TestAlarmWakesItsServices: those whose deployments it watches, and their plan sees its state.
+func TestAlarmWakesItsServices(t *testing.T) {
+	b := newBench(t)
+	sc := row.Scope{Account: "1", Region: "r"}
+	b.update(func(tx *state.Tx) {
+		svc, _ := row.Services.Get(tx, arn)
+		svc.Configuration.Alarms = &ecs.DeploymentAlarms{AlarmNames: []string{"a", "none"}, Enable: new(true)}
+		row.Services.Put(tx, svc)
+		row.Alarms.Put(tx, row.Alarm{Scope: sc, ARN: row.AlarmARN(sc, "a"), Name: "a",
+			State: row.AlarmState{Value: "ALARM"}})
+	})
+	view := b.store.View()
+	for name, want := range map[string][]string{"a": {arn}, "none": {arn}, "other": nil} {
+		change := state.Change{Table: row.Alarms.Name(), Key: row.AlarmARN(sc, name)}
+		if got := concerned(view, change); !slices.Equal(got, want) {
+			t.Errorf("%s concerns %v, want %v", name, got, want)
+		}
+	}
+	in, _ := gather(view, arn)
+	if len(in.Alarms) != 1 || !in.Alarms[0].Firing || in.Alarms[0].Name != "a" {
+		t.Errorf("the plan sees %+v", in.Alarms)
+	}
+}
