@@ -25,6 +25,7 @@ func TestTerraform(t *testing.T) {
 	t.Run("desired count in place", tf.changeCount)
 	t.Run("rule in place", func(t *testing.T) { tf.changeRule(t, site) })
 	t.Run("image in place", func(t *testing.T) { tf.changeImage(t, site) })
+	t.Run("alarm in place", tf.addAlarm)
 	tf.destroyStack()
 	f.nothingRuns()
 	eventually(t, "the devices are gone", func() error { return before.difference(t, f.tag()) })
@@ -74,6 +75,54 @@ func (tf *terraform) changeImage(t *testing.T, site *site) {
 			t.Fatalf("version %q of task %s answers (%v), want v2", e.Version, e.Task, err)
 		}
 	}
+}
+
+// alarmFile adds an alarm on the load balancer to the stack.
+const alarmFile = `
+resource "aws_cloudwatch_metric_alarm" "errors" {
+  alarm_name          = "twtech-5xx"
+  namespace           = "AWS/ApplicationELB"
+  metric_name         = "HTTPCode_Target_5XX_Count"
+  dimensions          = { LoadBalancer = aws_lb.twtech_alb.arn_suffix }
+  statistic           = "Sum"
+  period              = 10
+  evaluation_periods  = 1
+  threshold           = 3
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = ["arn:aws:sns:us-east-1:123456789012:pager"]
+  tags                = { team = "web" }
+}
+`
+
+// alarmOverride lets the alarm watch the web service's deployments. A file of this name overrides
+// what the others say of the service.
+const alarmOverride = `
+resource "aws_ecs_service" "twtech_service" {
+  alarms {
+    enable      = true
+    rollback    = true
+    alarm_names = [aws_cloudwatch_metric_alarm.errors.alarm_name]
+  }
+}
+`
+
+// addAlarm leaves the alarm in the stack, so that destroying it is tried, too.
+func (tf *terraform) addAlarm(t *testing.T) {
+	tf = tf.in(t)
+	for name, text := range map[string]string{
+		"alarm.tf": alarmFile, "alarm_override.tf": alarmOverride,
+	} {
+		if err := os.WriteFile(filepath.Join(tf.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	vars := []string{"desired_count=3", morePaths, "image=fairlead/hello:v2"}
+	out := tf.apply(vars...)
+	if !strings.Contains(out, "1 added, 1 changed, 0 destroyed") {
+		t.Errorf("apply says:\n%s", out)
+	}
+	tf.planIsEmpty(vars...)
 }
 
 // terraform runs Terraform on a copy of the example stack.
