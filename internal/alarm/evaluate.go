@@ -15,8 +15,8 @@ const (
 	insufficient = cloudwatch.StateValueINSUFFICIENTDATA
 )
 
-// Evaluate returns the state that an alarm is to have, and whether that is another than it has, given
-// the datapoints that its rule's Query asked for at that time.
+// Evaluate returns the state that an alarm is to have, and whether that is another than it has,
+// given the datapoints that its rule's Query asked for at that time.
 func Evaluate(r Rule, is row.AlarmState, data []Datapoint, now time.Time) (row.AlarmState, bool) {
 	v := r.judge(is.Value, data, now)
 	if v.state == is.Value {

@@ -16,8 +16,8 @@ func (v verdict) reason(r Rule) string {
 	case v.state == insufficient:
 		return fmt.Sprintf("Insufficient Data: %s unknown.", was(v.filled, "datapoint"))
 	case len(v.from) == 0:
-		return fmt.Sprintf("Threshold Crossed: no datapoints were received for %s and %s treated as [%s].",
-			plural(r.Periods, "period"), was(v.filled, "missing datapoint"), v.treated)
+		return fmt.Sprintf(
+			"Threshold Crossed: no datapoints were received for %s and %s treated as [%s].", plural(r.Periods, "period"), was(v.filled, "missing datapoint"), v.treated)
 	}
 	text := "Threshold Crossed: " + v.counted(r) + " " + v.compared(r)
 	if v.treated != "" {

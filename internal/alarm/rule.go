@@ -76,7 +76,7 @@ func (r Rule) every() time.Duration {
 	return time.Minute
 }
 
-// Due tells whether the alarm is to be evaluated at a time that is a multiple of Cadence, and Delay.
+// Due tells whether the alarm is to be evaluated at a time: a multiple of Cadence, and Delay.
 func (r Rule) Due(at time.Time) bool { return at.Sub(at.Truncate(r.every())) < Cadence }
 
 // Query asks for the datapoints to evaluate at a time.

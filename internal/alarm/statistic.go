@@ -62,7 +62,8 @@ func known(of func(metric.Point) float64) func(metric.Point) (float64, bool) {
 func Metric(sc row.Scope, namespace, name string, dimensions []cloudwatch.Dimension) metric.ID {
 	id := metric.ID{Owner: sc.Key(""), Namespace: namespace, Name: name}
 	for _, d := range dimensions {
-		id.Dimensions = append(id.Dimensions, metric.Dimension{Name: aws.Val(d.Name), Value: aws.Val(d.Value)})
+		id.Dimensions = append(id.Dimensions,
+			metric.Dimension{Name: aws.Val(d.Name), Value: aws.Val(d.Value)})
 	}
 	return id
 }

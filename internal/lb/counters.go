@@ -151,7 +151,8 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	return 0
 }
 
-// All yields the buckets that are not empty: a duration that none in it exceeds, and how many it has.
+// All yields the buckets that are not empty: a duration that none in it exceeds, and how many it
+// has.
 func (h *Histogram) All() iter.Seq2[time.Duration, uint64] {
 	return func(yield func(time.Duration, uint64) bool) {
 		for i, n := range h.Buckets {

@@ -8,8 +8,8 @@ import (
 	"fairlead/internal/aws"
 )
 
-// Alarm is a CloudWatch alarm that the service's deployments are watched by. One that does not exist
-// is not among the input's.
+// Alarm is a CloudWatch alarm that the service's deployments are watched by. One that does not
+// exist is not among the input's.
 type Alarm struct {
 	Name   string
 	Firing bool          // whether its state is ALARM
@@ -22,8 +22,8 @@ type Alarm struct {
 // length are looked at no more than ten seconds apart.
 const evaluationTime = 12 * time.Second
 
-// watchAlarms fails the PRIMARY deployment when an alarm fires, and tells whether it did. Alarms that
-// fire when the deployment begins say nothing about it: it is not watched then.
+// watchAlarms fails the PRIMARY deployment when an alarm fires, and tells whether it did. Alarms
+// that fire when the deployment begins say nothing about it: it is not watched then.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
 func (p *planner) watchAlarms() (failed bool) {
 	d, conf := p.primary, aws.Val(p.in.Service.Configuration.Alarms)
@@ -73,7 +73,8 @@ const (
 	breakerRolledBack = "ECS deployment circuit breaker: rollback completed."
 )
 
-// failByAlarm fails the deployment and, if wanted and possible, goes back to the last completed one.
+// failByAlarm fails the deployment and, if wanted and possible, goes back to the last completed
+// one.
 func (p *planner) failByAlarm(firing []string, rollback bool) {
 	d := p.primary
 	d.rollout(p.in.Now, ecs.DeploymentRolloutStateFAILED, alarmReason)
@@ -117,8 +118,8 @@ func (p *planner) baked() bool {
 	return true
 }
 
-// bakeTime is what was asked for or else, as AWS does not tell its own rule, what every alarm needs to
-// see a whole window of the new tasks alone: the window may begin a period later.
+// bakeTime is what was asked for or else, as AWS does not tell its own rule, what every alarm needs
+// to see a whole window of the new tasks alone: the window may begin a period later.
 func (p *planner) bakeTime() (longest time.Duration) {
 	if minutes := p.in.Service.Configuration.BakeTimeInMinutes; minutes != nil {
 		return time.Duration(*minutes) * time.Minute

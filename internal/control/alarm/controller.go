@@ -1,6 +1,7 @@
-// Package alarm is the controller of CloudWatch alarms: every ten seconds it evaluates the alarms that
-// are due, by package alarm, and writes the state of those that change. The state of an alarm is its
-// own; SetAlarmState overrides it until the next evaluation. What a state leads to is others' to see.
+// Package alarm is the controller of CloudWatch alarms: every ten seconds it evaluates the alarms
+// that are due, by package alarm, and writes the state of those that change. The state of an alarm
+// is its own; SetAlarmState overrides it until the next evaluation. What a state leads to is others'
+// to see.
 package alarm
 
 import (
@@ -68,13 +69,14 @@ func (c *Controller) Evaluate(ctx context.Context, at time.Time) error {
 		if err := c.change(ctx, a, to); err != nil {
 			return fmt.Errorf("change the state of alarm %s: %w", a.Name, err)
 		}
-		c.cfg.Logger.Info("alarm", "name", a.Name, "was", a.State.Value, "is", to.Value, "why", to.Reason)
+		c.cfg.Logger.Info("alarm", "name", a.Name, "was", a.State.Value, "is", to.Value,
+			"why", to.Reason)
 	}
 	return nil
 }
 
-// evaluate finds what an alarm is to say. Datapoints of the time before this process are not known to
-// be missing, so that as long as the alarm looks at that time, only what is there counts.
+// evaluate finds what an alarm is to say. Datapoints of the time before this process are not known
+// to be missing, so that as long as the alarm looks at that time, only what is there counts.
 func (c *Controller) evaluate(a row.Alarm, at time.Time) (to row.AlarmState, changed bool) {
 	rule := alarm.RuleOf(a.Definition)
 	if !rule.Due(at) {

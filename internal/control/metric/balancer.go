@@ -21,7 +21,9 @@ type counter[S any] struct {
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
 var balancerCounters = []counter[lb.LoadBalancerStats]{
 	{"NewConnectionCount", func(s lb.LoadBalancerStats) uint64 { return s.NewConnectionCount }},
-	{"RejectedConnectionCount", func(s lb.LoadBalancerStats) uint64 { return s.RejectedConnectionCount }},
+	{"RejectedConnectionCount", func(s lb.LoadBalancerStats) uint64 {
+		return s.RejectedConnectionCount
+	}},
 	{"ClientTLSNegotiationErrorCount", func(s lb.LoadBalancerStats) uint64 {
 		return s.ClientTLSNegotiationErrorCount
 	}},
@@ -37,7 +39,9 @@ var balancerCounters = []counter[lb.LoadBalancerStats]{
 	{"HTTP_Redirect_Url_Limit_Exceeded_Count", func(s lb.LoadBalancerStats) uint64 {
 		return s.HTTPRedirectURLLimitExceededCount
 	}},
-	{"HTTP_Fixed_Response_Count", func(s lb.LoadBalancerStats) uint64 { return s.HTTPFixedResponseCount }},
+	{"HTTP_Fixed_Response_Count", func(s lb.LoadBalancerStats) uint64 {
+		return s.HTTPFixedResponseCount
+	}},
 	{"DesyncMitigationMode_NonCompliant_Request_Count", func(s lb.LoadBalancerStats) uint64 {
 		return s.DesyncNonCompliantRequestCount
 	}},
@@ -47,7 +51,9 @@ var balancerCounters = []counter[lb.LoadBalancerStats]{
 	{"ForwardedInvalidHeaderRequestCount", func(s lb.LoadBalancerStats) uint64 {
 		return s.ForwardedInvalidHeaderCount
 	}},
-	{"NonStickyRequestCount", func(s lb.LoadBalancerStats) uint64 { return s.NonStickyRequestCount }},
+	{"NonStickyRequestCount", func(s lb.LoadBalancerStats) uint64 {
+		return s.NonStickyRequestCount
+	}},
 }
 
 // groupCounters are published for the target group behind its load balancer and, but for some, for
@@ -58,7 +64,9 @@ var groupCounters = []counter[lb.GroupStats]{
 	{"HTTPCode_Target_3XX_Count", func(s lb.GroupStats) uint64 { return s.Target3XX }},
 	{"HTTPCode_Target_4XX_Count", func(s lb.GroupStats) uint64 { return s.Target4XX }},
 	{"HTTPCode_Target_5XX_Count", func(s lb.GroupStats) uint64 { return s.Target5XX }},
-	{"TargetConnectionErrorCount", func(s lb.GroupStats) uint64 { return s.TargetConnectionErrorCount }},
+	{"TargetConnectionErrorCount", func(s lb.GroupStats) uint64 {
+		return s.TargetConnectionErrorCount
+	}},
 	{"TargetTLSNegotiationErrorCount", func(s lb.GroupStats) uint64 {
 		return s.TargetTLSNegotiationErrorCount
 	}},

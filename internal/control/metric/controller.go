@@ -93,7 +93,8 @@ func dimensions(pairs ...string) (list []cloudwatch.Dimension) {
 
 // put puts numbers under a name.
 func (p *publication) put(
-	sc row.Scope, name string, unit cloudwatch.StandardUnit, dims []cloudwatch.Dimension, values ...metric.Value,
+	sc row.Scope, name string, unit cloudwatch.StandardUnit, dims []cloudwatch.Dimension,
+	values ...metric.Value,
 ) {
 	id := alarm.Metric(sc, namespace, name, dims)
 	sample := metric.Sample{At: p.at, Unit: string(unit), Fine: true, Values: values}

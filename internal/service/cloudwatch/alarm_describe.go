@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"fairlead/internal/alarm"
 	api "fairlead/internal/api/cloudwatch"
 	"fairlead/internal/aws"
 	"fairlead/internal/row"
@@ -56,7 +55,8 @@ func checkDescribe(in *api.DescribeAlarmsInput) error {
 	return nil
 }
 
-// listed tells whether an alarm passes the filters. No composite alarm is its parent: there are none.
+// listed tells whether an alarm passes the filters. No composite alarm is its parent: there are
+// none.
 func listed(a row.Alarm, in *api.DescribeAlarmsInput) bool {
 	def := a.Definition
 	actions := slices.Concat(def.OKActions, def.AlarmActions, def.InsufficientDataActions)
@@ -150,7 +150,9 @@ func (s *Service) DescribeAlarmHistory(
 	}
 	out := &api.DescribeAlarmHistoryOutput{AlarmHistoryItems: []api.AlarmHistoryItem{}}
 	lines := s.history(ctx, in)
-	start := slices.IndexFunc(lines, func(e row.AlarmEvent) bool { return from == "" || e.Key() == from })
+	start := slices.IndexFunc(lines, func(e row.AlarmEvent) bool {
+		return from == "" || e.Key() == from
+	})
 	if start < 0 {
 		return out, nil
 	}
@@ -193,20 +195,4 @@ func told(e row.AlarmEvent, in *api.DescribeAlarmHistoryInput) bool {
 		(len(in.AlarmTypes) == 0 || slices.Contains(in.AlarmTypes, api.AlarmTypeMetricAlarm)) &&
 		(in.StartDate == nil || !item.Timestamp.Before(*in.StartDate)) &&
 		(in.EndDate == nil || !item.Timestamp.After(*in.EndDate))
-}
-
-// statistics reads the names of statistics; what is no percentile is refused as an extended one.
-func statistics(plain []string, extended []string) (list []alarm.Statistic, err error) {
-	for _, name := range plain {
-		statistic, _ := alarm.ParseStatistic(name)
-		list = append(list, statistic)
-	}
-	for _, name := range extended {
-		statistic, ok := alarm.ParseStatistic(name)
-		if !ok || isSimple(name) {
-			return nil, invalidValue("The value %s for parameter ExtendedStatistics.member.1 is invalid.", name)
-		}
-		list = append(list, statistic)
-	}
-	return list, nil
 }

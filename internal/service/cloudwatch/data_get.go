@@ -114,6 +114,22 @@ func (s *Service) GetMetricStatistics(
 	return out, nil
 }
 
+// statistics reads the names of statistics; what is no percentile is refused as an extended one.
+func statistics(plain []string, extended []string) (list []alarm.Statistic, err error) {
+	for _, name := range plain {
+		statistic, _ := alarm.ParseStatistic(name)
+		list = append(list, statistic)
+	}
+	for _, name := range extended {
+		statistic, ok := alarm.ParseStatistic(name)
+		if !ok || isSimple(name) {
+			return nil, invalidValue("The value %s for parameter ExtendedStatistics is invalid.", name)
+		}
+		list = append(list, statistic)
+	}
+	return list, nil
+}
+
 func checkStatistics(in *api.GetMetricStatisticsInput) error {
 	asked := int64(in.EndTime.Sub(*in.StartTime) / time.Second / time.Duration(*in.Period))
 	switch {
