@@ -1,10 +1,11 @@
 // Package service keeps services as they are to be: it is the loop around [plan.Service].
 //
-// A change of a service, of one of its deployments or tasks, of the health of one of its targets, or of
-// an alarm that watches it makes the service due; so does a time that its last plan named. For a due service the controller
-// gathers the plan's input from one snapshot by index, plans, and performs the plan in one
-// transaction, provided that nobody has changed the service since. It holds nothing that matters:
-// all that the scheduler remembers is in rows, so a killed controller goes on where it was.
+// A change of a service, of one of its deployments or tasks, of the health of one of its targets, or
+// of an alarm that watches it makes the service due; so does a time that its last plan named. For a
+// due service the controller gathers the plan's input from one snapshot by index, plans, and performs
+// the plan in one transaction, provided that nobody has changed the service since. It holds nothing
+// that matters: all that the scheduler remembers is in rows, so a killed controller goes on where it
+// was.
 package service
 
 import (
