@@ -29,6 +29,7 @@ const (
 // requests for other paths never fail; a version without errors is complete after the bake.
 func TestAlarmRollsBack(t *testing.T) {
 	s := start(t).bringUp(nil)
+	s.drainFor("30") // the load's uploads take a second, which is bringUp's delay
 	s.alarmOnErrors()
 	s.update(func(in *ecs.UpdateServiceInput) {
 		in.DeploymentConfiguration = &types.DeploymentConfiguration{Alarms: &types.DeploymentAlarms{
