@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/cio"
+	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"fairlead/internal/runtime"
 )
@@ -27,7 +29,7 @@ func (e *Engine) ExecTerminal(ctx context.Context, id string, spec runtime.ExecS
 	if err != nil {
 		return 0, err
 	}
-	inner.Terminal = true
+	inner.Terminal, inner.ConsoleSize = true, firstSize(ctx, terminal.Sizes)
 	process, err := task.Exec(ctx, "exec-"+strings.ToLower(rand.Text()), inner,
 		cio.NewCreator(cio.WithStreams(terminal.In, terminal.Out, nil), cio.WithTerminal,
 			cio.WithFIFODir(filepath.Join(e.config.Run, "pipes"))))
@@ -46,6 +48,25 @@ func (e *Engine) ExecTerminal(ctx context.Context, id string, spec runtime.ExecS
 	stop()
 	removeExec(ctx, process) // flushes the output
 	return code, nil
+}
+
+// sizeTime is how long a process waits for the size of its window. Clients tell it at once, and then
+// only when it changes.
+const sizeTime = 300 * time.Millisecond
+
+// firstSize is the size that the window has at the start; nil if nobody tells it in time.
+func firstSize(ctx context.Context, sizes <-chan runtime.Size) *specs.Box {
+	timer := time.NewTimer(sizeTime)
+	defer timer.Stop()
+	select {
+	case size, told := <-sizes:
+		if told {
+			return &specs.Box{Width: uint(size.Columns), Height: uint(size.Rows)}
+		}
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // resize passes on the sizes of the window until ctx is done. A process never fails for it.
