@@ -58,10 +58,15 @@ func (r *AccessRecord) Clone() AccessRecord {
 // guide, "Access log entries"), with its end.
 func (r *AccessRecord) AppendLine(b []byte) []byte {
 	b = appendText(b, r.Type)
+	from := len(b)
 	b = appendTime(b, r.Finished)
+	finished := b[from:]
 	b = appendText(b, r.LoadBalancer)
 	b = append(appendAddr(b, r.Client), ' ')
-	b = append(appendAddr(b, r.Target), ' ')
+	from = len(b)
+	b = appendAddr(b, r.Target)
+	target := b[from:]
+	b = append(b, ' ')
 	b = appendSeconds(b, r.RequestTime)
 	b = appendSeconds(b, r.TargetTime)
 	b = appendSeconds(b, r.ResponseTime)
@@ -78,17 +83,27 @@ func (r *AccessRecord) AppendLine(b []byte) []byte {
 	b = appendQuoted(b, r.ServerName)
 	b = appendQuoted(b, r.Certificate)
 	b = r.appendPriority(b)
-	b = appendTime(b, r.Created)
+	b = r.appendCreated(b, finished)
 	b = appendQuoted(b, r.Actions)
 	b = appendQuoted(b, r.RedirectURL)
 	b = appendQuoted(b, r.ErrorReason)
-	b = append(appendAddr(append(b, '"'), r.Target), "\" "...)
+	b = append(append(append(b, '"'), target...), "\" "...)
 	b = append(appendStatus(append(b, '"'), r.TargetStatus), "\" "...)
 	b = appendQuoted(b, r.Class)
 	b = appendQuoted(b, r.ClassReason)
 	b = appendText(b, r.ConnTraceID)
 	// There are no transforms: transformed_host, transformed_uri, request_transform_status.
 	return append(b, "\"-\" \"-\" \"-\"\n"...)
+}
+
+// appendCreated appends the time of creation. It is of the same second as the end, mostly, whose text
+// then serves.
+func (r *AccessRecord) appendCreated(b, finished []byte) []byte {
+	if r.Created.Unix() != r.Finished.Unix() {
+		return appendTime(b, r.Created)
+	}
+	b = append(b, finished[:len("2006-01-02T15:04:05.")]...)
+	return append(appendDigits(b, r.Created.Nanosecond()/1000, 6), "Z "...)
 }
 
 func (r *AccessRecord) appendRequest(b []byte) []byte {

@@ -3,6 +3,7 @@ package lb
 import (
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -35,6 +36,20 @@ func BenchmarkAppendLine(b *testing.B) {
 	var buf []byte
 	for b.Loop() {
 		buf = r.AppendLine(buf[:0])
+	}
+}
+
+// TestTimesOfOneSecond: the two times of a line differ in their microseconds alone.
+func TestTimesOfOneSecond(t *testing.T) {
+	created := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
+	for after, want := range map[time.Duration]string{
+		time.Microsecond: "2026-01-02T03:04:05.000007Z", time.Second: "2026-01-02T03:04:06.000006Z",
+	} {
+		r := AccessRecord{Created: created, Finished: created.Add(after)}
+		line := string(r.AppendLine(nil))
+		if !strings.HasPrefix(line, "- "+want+" ") || !strings.Contains(line, " 2026-01-02T03:04:05.000006Z ") {
+			t.Errorf("after %v: %s", after, line)
+		}
 	}
 }
 
