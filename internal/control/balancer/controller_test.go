@@ -208,6 +208,9 @@ func TestDrain(t *testing.T) {
 	}{
 		{"busy", drain{inUse: true, delay: time.Minute, known: time.Second, outstanding: 1}, false},
 		{"idle", drain{inUse: true, delay: time.Minute, known: time.Second}, true},
+		{"idle, exactly", drain{inUse: true, delay: time.Minute, known: time.Second, exact: true}, false},
+		{"idle, exactly, after the delay", drain{inUse: true, delay: time.Minute, age: time.Minute,
+			exact: true}, true},
 		{"idle, but loops may not know yet", drain{inUse: true, delay: time.Minute, known: 1}, false},
 		{"delay over", drain{inUse: true, delay: time.Minute, age: time.Minute, outstanding: 1}, true},
 		{"no delay", drain{inUse: true, outstanding: 1}, true},
@@ -237,7 +240,19 @@ func TestDrainedTargetIsDeleted(t *testing.T) {
 		t.Fatal("a busy target was deleted")
 	}
 	engine.outstanding = 0
-	c.pass(t.Context(), true)
+	exactly := func(value string) {
+		statetest.Update(t, store, func(tx *state.Tx) {
+			g, _ := row.TargetGroups.Get(tx, groupARN("app"))
+			g.Tags = row.Tags{ExactDraining: value}
+			row.TargetGroups.Put(tx, g)
+		})
+		c.pass(t.Context(), true)
+	}
+	exactly("true")
+	if n := row.Targets.Len(store.View()); n != 1 {
+		t.Error("an idle target of a group that asks for the exact delay was deleted")
+	}
+	exactly("false")
 	if n := row.Targets.Len(store.View()); n != 0 {
 		t.Error("an idle target was kept")
 	}

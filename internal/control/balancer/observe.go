@@ -81,7 +81,7 @@ func (o *observer) drained(r state.Reader, t row.Target, now time.Time) bool {
 	if since, known := o.draining[t.Key()]; known {
 		d.known = now.Sub(since)
 	}
-	d.delay, d.inUse = drainDelay(r, t)
+	d.delay, d.exact, d.inUse = drainDelay(r, t)
 	return d.over()
 }
 
@@ -170,21 +170,28 @@ type drain struct {
 	age, delay  time.Duration // since deregistration; at most
 	known       time.Duration // since the engine keeps new requests away
 	outstanding int           // requests in flight
+	exact       bool          // the group asks for the whole delay
 }
+
+// ExactDraining is the tag of a target group, with the value "true", by which its draining targets
+// wait out the deregistration delay, as on AWS.
+const ExactDraining = "fairlead:exact-draining"
 
 // over tells whether the target can go. Elastic Load Balancing completes the deregistration of an
 // idle target at once too, but goes on to show it as draining until the delay is over; here it
-// goes.
+// goes, unless the group asks for the exact time.
 func (d drain) over() bool {
-	return !d.inUse || d.age >= d.delay || d.outstanding == 0 && d.known >= drainGrace
+	idle := d.outstanding == 0 && d.known >= drainGrace
+	return !d.inUse || d.age >= d.delay || idle && !d.exact
 }
 
-func drainDelay(r state.Reader, t row.Target) (delay time.Duration, inUse bool) {
+func drainDelay(r state.Reader, t row.Target) (delay time.Duration, exact, inUse bool) {
 	g, ok := row.TargetGroups.Get(r, t.TargetGroup)
 	if !ok || row.LoadBalancerOf(r, t.TargetGroup) == "" {
-		return 0, false
+		return 0, false, false
 	}
-	return seconds(elb.OfGroup(g).Values(g.Attributes), elb.DeregistrationDelay), true
+	delay = seconds(elb.OfGroup(g).Values(g.Attributes), elb.DeregistrationDelay)
+	return delay, g.Tags[ExactDraining] == "true", true
 }
 
 // commit writes the changes in batches. What has changed under them meanwhile is left alone.
