@@ -1,4 +1,4 @@
-// Package metric publishes what load balancers and services do as metrics of CloudWatch: every ten
+// Package metric publishes what load balancers do as metrics of CloudWatch: every ten
 // seconds it takes what the data plane has counted since the last time, and the health of targets,
 // and puts them under AWS's names and dimensions into the metrics' store. It writes no rows.
 //
