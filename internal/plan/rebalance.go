@@ -15,7 +15,7 @@ import (
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html
 func (p *planner) rebalance() {
 	if mover := p.mover(); mover != nil {
-		if mover.health == Healthy {
+		if mover.health == Healthy && p.canMoveOut() {
 			p.moveOut()
 		}
 		return
@@ -115,6 +115,13 @@ func (p *planner) moveIn(zones []string, used Usage) {
 	p.plan.Starts = append(p.plan.Starts, s)
 	p.plan.Events = append(p.plan.Events, fmt.Sprintf("%s has started 1 tasks in %s to AZ Rebalance: %s.",
 		p.in.Service.Name, s.Subnet.Zone, s.ID))
+}
+
+// canMoveOut tells whether a task can go without being missed, or whether none is to go any more. While
+// others than the moved one are unhealthy or starting, it cannot.
+func (p *planner) canMoveOut() bool {
+	tasks := p.primary.tasks
+	return count(tasks, isHealthy) > p.bounds.Desired || count(tasks, isKept) <= p.bounds.Desired
 }
 
 // moveOut stops a task where there are too many, unless there are no longer more than wanted.

@@ -23,32 +23,48 @@ func TestScheduler(t *testing.T) {
 		lives = min(lives, 40)
 	}
 	for seed := *first; seed < *first+lives; seed++ {
-		w := New(seed, int(seed%9), 100, 200, Sound)
-		w.Balanced, w.Checked = seed%3 != 0, seed%4 == 0
-		if seed%5 < 3 {
-			w.Service.Rebalancing = ecs.AvailabilityZoneRebalancingENABLED
+		live(t, seed, *steps)
+	}
+}
+
+// TestOnceBroken lives the lives again that a promise was broken in, thousands of steps into them.
+func TestOnceBroken(t *testing.T) {
+	for _, seed := range []uint64{
+		875,  // a zone was evened out while other tasks were not healthy
+		1261, // scale-in stopped a healthy task while a protected one was not
+	} {
+		live(t, seed, 1000)
+	}
+}
+
+// live runs a random life, then ends its faults and expects it to come to rest.
+func live(t *testing.T, seed uint64, steps int) {
+	t.Helper()
+	w := New(seed, int(seed%9), 100, 200, Sound)
+	w.Balanced, w.Checked = seed%3 != 0, seed%4 == 0
+	if seed%5 < 3 {
+		w.Service.Rebalancing = ecs.AvailabilityZoneRebalancingENABLED
+	}
+	if seed%2 == 0 {
+		w.Breaker(seed%4 == 0)
+	}
+	if seed%3 == 1 {
+		w.Watch(seed%2 == 0)
+	}
+	for range steps {
+		w.Random()
+		w.Pass()
+		if w.Broken != nil {
+			t.Fatalf("seed %d: %v%s", seed, w.Broken, w.story())
 		}
-		if seed%2 == 0 {
-			w.Breaker(seed%4 == 0)
-		}
-		if seed%3 == 1 {
-			w.Watch(seed%2 == 0)
-		}
-		for range *steps {
-			w.Random()
-			w.Pass()
-			if w.Broken != nil {
-				t.Fatalf("seed %d: %v%s", seed, w.Broken, w.story())
-			}
-		}
-		w.Calm()
-		if !w.Run(2*time.Hour, w.Steady) {
-			t.Fatalf("seed %d: no steady state: %v%s", seed, w.Broken, w.story())
-		}
-		if got := w.Kept(); got != w.Service.DesiredCount || len(w.Rollouts) != 1 {
-			t.Fatalf("seed %d: steady with %d tasks of %d and %d deployments%s",
-				seed, got, w.Service.DesiredCount, len(w.Rollouts), w.story())
-		}
+	}
+	w.Calm()
+	if !w.Run(2*time.Hour, w.Steady) {
+		t.Fatalf("seed %d: no steady state: %v%s", seed, w.Broken, w.story())
+	}
+	if got := w.Kept(); got != w.Service.DesiredCount || len(w.Rollouts) != 1 {
+		t.Fatalf("seed %d: steady with %d tasks of %d and %d deployments%s",
+			seed, got, w.Service.DesiredCount, len(w.Rollouts), w.story())
 	}
 }
 
