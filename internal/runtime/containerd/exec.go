@@ -28,32 +28,53 @@ const killedExitCode = 137
 // Exec implements runtime.Containers.
 func (e *Engine) Exec(ctx context.Context, id string,
 	spec runtime.ExecSpec) (runtime.ExecResult, error) {
-	task, row, err := e.running(ctx, id)
+	output := &cutWriter{limit: runtime.MaxExecOutput}
+	code, timedOut, err := e.exec(ctx, id, spec, execution{
+		streams: []cio.Opt{cio.WithStreams(nil, output, output)}, timeout: spec.Timeout,
+		prepare: func(*specs.Process) {}, started: func(client.Process) {},
+	})
 	if err != nil {
 		return runtime.ExecResult{}, err
+	}
+	return runtime.ExecResult{ExitCode: code, Output: output.String(), TimedOut: timedOut}, nil
+}
+
+// execution is in what one further process differs from another.
+type execution struct {
+	streams []cio.Opt
+	timeout time.Duration          // 0 is none
+	prepare func(*specs.Process)   // before the process is made
+	started func(p client.Process) // when it runs
+}
+
+// exec runs a further process and waits until it has ended and its output was read.
+func (e *Engine) exec(ctx context.Context, id string, spec runtime.ExecSpec,
+	x execution) (code int, timedOut bool, err error) {
+	task, row, err := e.running(ctx, id)
+	if err != nil {
+		return 0, false, err
 	}
 	outer, err := specOf(row)
 	if err != nil {
-		return runtime.ExecResult{}, err
+		return 0, false, err
 	}
 	inner, err := execProcess(*outer.Process, spec)
 	if err != nil {
-		return runtime.ExecResult{}, err
+		return 0, false, err
 	}
-	output := &cutWriter{limit: runtime.MaxExecOutput}
-	process, err := task.Exec(ctx, "exec-"+strings.ToLower(rand.Text()), inner,
-		cio.NewCreator(cio.WithStreams(nil, output, output),
-			cio.WithFIFODir(filepath.Join(e.config.Run, "pipes"))))
+	x.prepare(inner)
+	process, err := task.Exec(ctx, "exec-"+strings.ToLower(rand.Text()), inner, cio.NewCreator(
+		append(x.streams, cio.WithFIFODir(filepath.Join(e.config.Run, "pipes")))...))
 	if err != nil {
-		return runtime.ExecResult{}, execError(ctx, task, err)
+		return 0, false, execError(ctx, task, err)
 	}
 	defer removeExec(ctx, process)
-	code, timedOut, err := runExec(ctx, process, spec.Timeout, func() {})
+	code, timedOut, err = runExec(ctx, process, x.timeout, func() { x.started(process) })
 	if err != nil {
-		return runtime.ExecResult{}, execError(ctx, task, err)
+		return 0, false, execError(ctx, task, err)
 	}
 	removeExec(ctx, process) // flushes the output
-	return runtime.ExecResult{ExitCode: code, Output: output.String(), TimedOut: timedOut}, nil
+	return code, timedOut, nil
 }
 
 // execProcess is the container's own process with another command.

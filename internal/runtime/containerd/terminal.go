@@ -2,9 +2,6 @@ package containerd
 
 import (
 	"context"
-	"crypto/rand"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
@@ -17,37 +14,18 @@ import (
 // ExecTerminal implements runtime.Containers.
 func (e *Engine) ExecTerminal(ctx context.Context, id string, spec runtime.ExecSpec,
 	terminal runtime.Terminal) (int, error) {
-	task, row, err := e.running(ctx, id)
-	if err != nil {
-		return 0, err
-	}
-	outer, err := specOf(row)
-	if err != nil {
-		return 0, err
-	}
-	inner, err := execProcess(*outer.Process, spec)
-	if err != nil {
-		return 0, err
-	}
-	inner.Terminal, inner.ConsoleSize = true, firstSize(ctx, terminal.Sizes)
-	process, err := task.Exec(ctx, "exec-"+strings.ToLower(rand.Text()), inner,
-		cio.NewCreator(cio.WithStreams(terminal.In, terminal.Out, nil), cio.WithTerminal,
-			cio.WithFIFODir(filepath.Join(e.config.Run, "pipes"))))
-	if err != nil {
-		return 0, execError(ctx, task, err)
-	}
-	defer removeExec(ctx, process)
 	sizing, stop := context.WithCancel(ctx)
 	defer stop()
-	code, _, err := runExec(ctx, process, 0, func() {
-		go resize(sizing, process, terminal.Sizes) // ends with sizing
+	code, _, err := e.exec(ctx, id, spec, execution{
+		streams: []cio.Opt{cio.WithStreams(terminal.In, terminal.Out, nil), cio.WithTerminal},
+		prepare: func(p *specs.Process) {
+			p.Terminal, p.ConsoleSize = true, firstSize(ctx, terminal.Sizes)
+		},
+		started: func(p client.Process) {
+			go resize(sizing, p, terminal.Sizes) // ends with sizing
+		},
 	})
-	if err != nil {
-		return 0, execError(ctx, task, err)
-	}
-	stop()
-	removeExec(ctx, process) // flushes the output
-	return code, nil
+	return code, err
 }
 
 // sizeTime is how long a process waits for the size of its window. Clients tell it at once, and then
