@@ -121,7 +121,8 @@ func New(cfg Config) (*Engine, error) {
 		e.logging.Go(func() { e.passConns(cfg.ConnectionLog) })
 	}
 	n := cmp.Or(cfg.Loops, runtime.GOMAXPROCS(0))
-	e.maxClients = clientLimit() / n * 9 / 8 // the kernel does not share them out evenly
+	share := clientLimit() / n
+	e.maxClients = share + share/loopSlack
 	for id := range n {
 		l, err := newLoop(e, id)
 		if err != nil {
@@ -133,6 +134,10 @@ func New(cfg Config) (*Engine, error) {
 	e.logging.Go(e.passRecords)
 	return e, nil
 }
+
+// loopSlack is the part of its share of all connections that a loop may take beyond it, an eighth: the
+// kernel does not share them out evenly.
+const loopSlack = 8
 
 // clientLimit is how many client connections the process can hold: two thirds of its file
 // descriptors, for an active one needs a second to its target.
