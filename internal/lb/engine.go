@@ -75,6 +75,7 @@ type Engine struct {
 	tls        *tls.Config
 	warn       warnings
 
+	posting        sync.WaitGroup // work that exchanges have posted
 	batches        chan *recordBatch
 	spareBatches   chan *recordBatch
 	conns          chan ConnRecord // nil if nobody wants them
@@ -293,7 +294,8 @@ func (e *Engine) leftAfter(do func(*loop) int) int {
 	return int(left.Load())
 }
 
-// Close ends everything at once and waits for the loops, the probes and the last log records.
+// Close ends everything at once and waits for the loops, posted work, the probes and the last log
+// records.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	if e.closed {
@@ -310,6 +312,7 @@ func (e *Engine) Close() error {
 		l.poll.Post(func() {})
 	}
 	e.running.Wait()
+	e.posting.Wait()
 	e.probing.Wait()
 	close(e.batches)
 	if e.conns != nil {

@@ -1,6 +1,7 @@
 package lb
 
 import (
+	"context"
 	"time"
 
 	"fairlead/internal/lb/http1"
@@ -44,6 +45,9 @@ type exchange struct {
 	unsent int // what the kernel held for the client when the time was up before
 
 	eofUp, eofDown bool // which ends of a tunnel have been passed on
+
+	life   uint32             // how many requests it has been
+	cancel context.CancelFunc // of posted work; nil without any
 
 	text []byte // where the texts of reqFacts are
 	head []byte // the request head for the target, in the form of HTTP/1
@@ -171,6 +175,7 @@ func (ex *exchange) reset() {
 	ex.down, ex.up, ex.conn = nil, nil, nil
 	ex.live, ex.ln, ex.stats, ex.act, ex.grp, ex.tgt = nil, nil, nil, nil, nil, nil
 	ex.phase = over
+	ex.life++
 	ex.reqFacts, ex.respFacts = reqFacts{}, respFacts{cookies: ex.cookies[:0]}
 	ex.reqBody = http1.Body{}
 	ex.reqDone, ex.respDone, ex.retried, ex.reused, ex.bodySent = false, false, false, false, false
@@ -235,6 +240,10 @@ func (ex *exchange) end() {
 	}
 	ex.phase = over
 	ex.loop.wheel.Pause(&ex.timer)
+	if ex.cancel != nil {
+		ex.cancel()
+		ex.cancel = nil
+	}
 	if ex.tgt != nil {
 		ex.tgt.outstanding.Add(-1)
 	}

@@ -66,6 +66,7 @@ type loop struct {
 	upReq http1.Request // a request head that we have written ourselves
 	view  match.View
 
+	posted     int // pieces of work that goroutines do for it
 	records    *recordBatch
 	counters   *loopCounters
 	clients    int // client connections

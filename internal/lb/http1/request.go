@@ -70,6 +70,27 @@ type Request struct {
 // HasBody says whether bytes of a body follow the head.
 func (r *Request) HasBody() bool { return r.Chunked || r.Length > 0 }
 
+// Clone returns a copy of r that does not need the buffer that was parsed.
+func (r *Request) Clone() *Request {
+	c := *r
+	size := len(r.Method) + len(r.Target)
+	for _, f := range r.Fields {
+		size += len(f.Name) + len(f.Value)
+	}
+	text := make([]byte, 0, size)
+	keep := func(b []byte) []byte {
+		from := len(text)
+		text = append(text, b...)
+		return text[from:len(text):len(text)]
+	}
+	c.Method, c.Target = keep(r.Method), keep(r.Target)
+	c.Fields = make([]Field, len(r.Fields))
+	for i, f := range r.Fields {
+		c.Fields[i] = Field{Name: keep(f.Name), Value: keep(f.Value), Kind: f.Kind}
+	}
+	return &c
+}
+
 // reset prepares r for the next parse, keeping its memory.
 func (r *Request) reset() { *r = Request{Fields: r.Fields[:0]} }
 

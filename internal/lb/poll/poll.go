@@ -74,6 +74,7 @@ type Poller struct {
 	mu     sync.Mutex // guards what follows
 	posted []func()
 	woken  bool
+	closed bool
 }
 
 type slot struct {
@@ -117,8 +118,11 @@ func (p *Poller) open() (err error) {
 	return nil
 }
 
-// Close frees the poller's own descriptors, not those registered.
+// Close frees the poller's own descriptors, not those registered. What is posted later is dropped.
 func (p *Poller) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
 	var errs []error
 	for _, fd := range []int{p.wakefd, p.epfds[Later], p.epfds[First]} {
 		if fd >= 0 {
@@ -189,14 +193,17 @@ func (p *Poller) Handlers() iter.Seq[Handler] {
 	}
 }
 
-// Post has f called by the next Wait. It may be called from any goroutine.
+// Post has f called by the next Wait. It may be called from any goroutine, and after Close, when it
+// does nothing.
 func (p *Poller) Post(f func()) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
 	p.posted = append(p.posted, f)
-	wake := !p.woken
-	p.woken = true
-	p.mu.Unlock()
-	if wake {
+	if !p.woken {
+		p.woken = true
 		one := [8]byte{1}
 		unix.Write(p.wakefd, one[:]) // can only fail when the counter is full, and then it wakes
 	}
