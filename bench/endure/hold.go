@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,8 @@ const (
 	dialsAtOnce = 64
 	// answerTime bounds the wait for one answer.
 	answerTime = 60 * time.Second
+	// tellEvery is after how many connections a process that makes them tells how far it is.
+	tellEvery = 5_000
 	// dialTries is how often a connection is tried that was not accepted.
 	dialTries = 3
 )
@@ -92,7 +95,13 @@ func runHold(args []string) error {
 func (h *held) open(n, first int) error {
 	h.conns = make([]net.Conn, n)
 	errs := make([]error, n)
-	atOnce(n, func(i int) { h.conns[i], errs[i] = dialFrom(first+i, h.to) })
+	var done atomic.Int64
+	atOnce(n, func(i int) {
+		h.conns[i], errs[i] = dialFrom(first+i, h.to)
+		if k := int(done.Add(1)); k%tellEvery == 0 && k < n {
+			fmt.Fprintf(os.Stderr, "(%d of %d connections stand)\n", first+k, first+n)
+		}
+	})
 	return errors.Join(errs...)
 }
 

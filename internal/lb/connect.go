@@ -192,9 +192,9 @@ func (ex *exchange) appendForwarded(b []byte, r *http1.Request) []byte {
 			}
 		}
 		if a.XFFClientPort {
-			b = ex.conn.remote.AppendTo(b)
+			b = appendAddr(b, ex.conn.remote)
 		} else {
-			b = ex.conn.remote.Addr().AppendTo(b)
+			b = appendIP(b, ex.conn.remote.Addr())
 		}
 		b = append(b, "\r\n"...)
 	}

@@ -27,7 +27,7 @@ type h2conn struct {
 	info    connInfo
 	timer   poll.Timer
 	preface int // how much of the client's preface has come
-	streams map[uint32]*h2stream
+	streams streamSet
 	lastID  uint32
 	served  int  // requests so far
 	warned  bool // the first GOAWAY was sent: the client is to open no more streams
@@ -43,7 +43,7 @@ type nuisanceBucket struct {
 
 // newH2Conn goes on with a socket on which HTTP/2 was negotiated.
 func (l *loop) newH2Conn(s *sock, info connInfo) {
-	c := &h2conn{info: info, streams: map[uint32]*h2stream{}}
+	c := &h2conn{info: info}
 	c.timer.H = c
 	s.owner = c
 	l.wheel.Set(&c.timer, l.now+c.info.idleTimeout())
@@ -62,7 +62,7 @@ func (c *h2conn) onEvent() {
 	}
 	if c.hasRoom() {
 		c.sendBlocked()
-		for _, st := range c.streams {
+		for st := range c.streams.each() {
 			st.relieve()
 		}
 	}
@@ -105,14 +105,14 @@ func (c *h2conn) readFrames() error {
 }
 
 func (c *h2conn) sender(id uint32) (s *h2sender, idle bool) {
-	if st := c.streams[id]; st != nil {
+	if st := c.streams.find(id); st != nil {
 		return &st.h2sender, false
 	}
 	return nil, id > c.lastID
 }
 
 func (c *h2conn) eachSender(f func(*h2sender)) {
-	for _, st := range c.streams {
+	for st := range c.streams.each() {
 		f(&st.h2sender)
 	}
 }
@@ -150,32 +150,37 @@ func (c *h2conn) onHeaders(f *http2.Frame) *http2.Error {
 
 // checkStream says whether a header block may come on a stream.
 func (c *h2conn) checkStream(id uint32) *http2.Error {
-	if st := c.streams[id]; st != nil {
+	if id <= c.lastID {
+		st := c.streams.find(id)
+		if st == nil {
+			return errClosedConn
+		}
+		c.block.more = true
 		if st.reqEnd {
 			c.block.refuse = http2.StreamClosed
 		}
 		return nil
 	}
-	if id <= c.lastID {
-		return errClosedConn
-	}
 	c.lastID = id
-	if len(c.streams) >= maxStreams || c.leaving {
+	if c.streams.len() >= maxStreams || c.leaving {
 		c.block.refuse = http2.RefusedStream
 	}
 	return nil
 }
 
 func (c *h2conn) onBlock(id uint32) *http2.Error {
-	if st := c.streams[id]; st != nil {
+	if !c.block.more {
+		return c.request(id)
+	}
+	if st := c.streams.find(id); st != nil {
 		return st.trailers(c.block.fields, c.block.end)
 	}
-	return c.request(id)
+	return nil // the stream has ended meanwhile
 }
 
 func (c *h2conn) onData(f *http2.Frame, data []byte) *http2.Error {
 	size := len(f.Payload)
-	st := c.streams[f.Stream]
+	st := c.streams.find(f.Stream)
 	if st == nil || st.reqEnd {
 		c.taken(size)
 		if st != nil || !c.leaving {
@@ -191,7 +196,7 @@ func (c *h2conn) onData(f *http2.Frame, data []byte) *http2.Error {
 }
 
 func (c *h2conn) onReset(id uint32, _ http2.Code) *http2.Error {
-	if st := c.streams[id]; st != nil {
+	if st := c.streams.find(id); st != nil {
 		st.gone()
 	}
 	return c.nuisance()
@@ -209,7 +214,7 @@ func (c *h2conn) onPong() {
 // resetStream ends a stream with an error.
 func (c *h2conn) resetStream(id uint32, code http2.Code) {
 	c.out = http2.AppendRST(c.buffer(), id, code)
-	if st := c.streams[id]; st != nil {
+	if st := c.streams.find(id); st != nil {
 		st.gone()
 	}
 	if err := c.nuisance(); err != nil {
@@ -223,7 +228,7 @@ func (c *h2conn) fail(err *http2.Error) {
 		return
 	}
 	c.out = http2.AppendGoAway(c.buffer(), c.lastID, err.Code, err.Text)
-	for _, st := range c.streams {
+	for st := range c.streams.each() {
 		st.gone()
 	}
 	c.endSoftly()
@@ -243,7 +248,7 @@ func (c *h2conn) leave() {
 	c.out = http2.AppendGoAway(c.buffer(), anyStream, http2.NoError, "")
 	c.out = http2.AppendHeader(c.buffer(), http2.Ping, 0, 0, 8)
 	c.out = append(c.out, "farewell"...)
-	if len(c.streams) == 0 {
+	if c.streams.len() == 0 {
 		c.loop.wheel.Set(&c.timer, c.loop.now+lingerTime)
 	}
 }
@@ -259,7 +264,7 @@ func (c *h2conn) leaveNow() {
 
 // endIfDone closes a connection that is leaving once nothing is in flight.
 func (c *h2conn) endIfDone() {
-	if c.leaving && len(c.streams) == 0 {
+	if c.leaving && c.streams.len() == 0 {
 		c.endSoftly()
 	}
 }
@@ -276,7 +281,7 @@ func (c *h2conn) endSoftly() {
 // own timers.
 func (c *h2conn) Expired() {
 	switch {
-	case len(c.streams) > 0 || c.closed:
+	case c.streams.len() > 0 || c.closed:
 	case c.warned: // and it did not answer
 		c.leaveNow()
 	default:
@@ -289,7 +294,7 @@ func (c *h2conn) end() {
 	if c.closed {
 		return
 	}
-	for _, st := range c.streams {
+	for st := range c.streams.each() {
 		st.gone()
 	}
 	if c.closed || c.finAfter {

@@ -1,6 +1,7 @@
 package lb
 
 import (
+	"bytes"
 	"errors"
 
 	"golang.org/x/net/http2/hpack"
@@ -33,6 +34,7 @@ type h2link struct {
 	kept    []byte // the beginning of a frame
 	decoder *hpack.Decoder
 	block   headerBlock
+	before  repeatable
 	settled bool // the peer's first SETTINGS have come
 
 	window      int64 // how much we may send
@@ -67,6 +69,7 @@ type h2role interface {
 type headerBlock struct {
 	stream uint32 // 0 when there is none
 	end    bool   // END_STREAM was set
+	more   bool   // of a stream that is open: trailers
 	buf    []byte
 	refuse http2.Code // why the stream is refused, if it is; the block is decoded nevertheless
 	fields []hpack.HeaderField
@@ -375,9 +378,8 @@ func (c *h2link) fragment(p []byte, end bool) *http2.Error {
 		b.buf = append(b.buf, p...)
 		p = b.buf
 	}
-	_, err := c.decoder.Write(p)
-	if err := errors.Join(err, c.decoder.Close()); err != nil {
-		return errHPACK
+	if err := c.decode(p); err != nil {
+		return err
 	}
 	id := b.stream
 	b.stream, b.buf = 0, nil
@@ -385,6 +387,47 @@ func (c *h2link) fragment(p []byte, end bool) *http2.Error {
 		return &http2.Error{Code: b.refuse, Stream: id, Text: "stream refused"}
 	}
 	return c.role.onBlock(id)
+}
+
+// decode decodes a complete header block into block.fields.
+func (c *h2link) decode(p []byte) *http2.Error {
+	if c.before.is(p) {
+		c.block.fields, c.block.size = c.block.fields[:c.before.fields], c.before.size
+		return nil
+	}
+	_, err := c.decoder.Write(p)
+	if err := errors.Join(err, c.decoder.Close()); err != nil {
+		return errHPACK
+	}
+	c.before.keep(p, &c.block)
+	return nil
+}
+
+// repeatable is the last header block, if it was of nothing but indices into HPACK's tables: it has not
+// changed them, so the same bytes mean the same fields. Those are still where they were decoded to.
+// Many clients send such a block again and again.
+type repeatable struct {
+	block  []byte // empty if the last block was another
+	fields int
+	size   int
+}
+
+// maxRepeatable is the length of the longest block that is remembered, in bytes; each is a field.
+const maxRepeatable = 64
+
+func (r *repeatable) is(p []byte) bool { return len(r.block) > 0 && bytes.Equal(r.block, p) }
+
+func (r *repeatable) keep(p []byte, b *headerBlock) {
+	r.block = r.block[:0]
+	if len(p) > maxRepeatable || b.size > maxList {
+		return
+	}
+	for _, c := range p {
+		if c&0x80 == 0 { // RFC 7541, section 6: only indexed fields begin with a 1
+			return
+		}
+	}
+	r.block, r.fields, r.size = append(r.block, p...), len(b.fields), b.size
 }
 
 // emit takes a decoded field. What exceeds the limit is not kept; the message will be refused.

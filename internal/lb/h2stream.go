@@ -13,8 +13,9 @@ import (
 // h2stream is one request of a client's HTTP/2 connection: the downstream of its exchange.
 type h2stream struct {
 	h2sender
-	conn *h2conn
-	ex   *exchange
+	conn  *h2conn
+	place int // in conn.streams
+	ex    *exchange
 
 	in      []byte // of the request body, while the target does not take it
 	inSize  int    // the window that in stands for
@@ -31,7 +32,7 @@ func (c *h2conn) newStream(id uint32, r *http1.Request) *h2stream {
 	st.conn, st.reqEnd, st.length = c, c.block.end, r.Length
 	st.h2sender = h2sender{link: &c.h2link, owner: st, id: id, window: c.peerWindow,
 		out: st.out[:0]}
-	c.streams[id] = st
+	c.streams.add(st)
 	c.loop.wheel.Pause(&c.timer)
 	if c.served++; c.served >= maxRequests || c.aged() {
 		c.leave()
@@ -198,9 +199,9 @@ func (st *h2stream) drop() {
 	c := st.conn
 	c.taken(st.inSize)
 	st.in, st.out, st.inSize, st.sent = nil, st.out[:0], 0, 0
-	delete(c.streams, st.id)
+	c.streams.remove(st)
 	c.loop.endedStreams = append(c.loop.endedStreams, st)
-	if len(c.streams) == 0 {
+	if c.streams.len() == 0 {
 		c.loop.wheel.Set(&c.timer, c.loop.now+c.info.idleTimeout())
 	}
 	c.endIfDone()

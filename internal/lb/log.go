@@ -32,12 +32,17 @@ func (b *recordBatch) string(s []byte) string {
 	if len(s) == 0 {
 		return ""
 	}
-	if cap(b.text)-len(b.text) < len(s) {
-		b.text = make([]byte, 0, max(textChunk, len(s))) // older texts keep their memory
-	}
+	b.reserve(len(s))
 	from := len(b.text)
 	b.text = append(b.text, s...)
 	return unsafe.String(&b.text[from], len(s))
+}
+
+// reserve makes room for n bytes of text; older texts keep their memory.
+func (b *recordBatch) reserve(n int) {
+	if cap(b.text)-len(b.text) < n {
+		b.text = make([]byte, 0, max(textChunk, n))
+	}
 }
 
 // logged counts and records an exchange that has ended. It is called exactly once for each.
@@ -168,11 +173,11 @@ func (ex *exchange) logURL(b *recordBatch) string {
 	if len(host) == 0 {
 		host = []byte(ex.ln.DNSName)
 	}
-	var buf [512]byte
-	u := append(buf[:0], scheme...)
-	u = append(u, host...)
-	u = append(u, ':')
-	u = strconv.AppendUint(u, uint64(ex.port()), 10)
-	u = append(u, ex.target...)
-	return b.string(u)
+	var buf [len("65535")]byte
+	port := strconv.AppendUint(buf[:0], uint64(ex.port()), 10)
+	b.reserve(len(scheme) + len(host) + 1 + len(port) + len(ex.target))
+	from := len(b.text)
+	b.text = append(append(append(b.text, scheme...), host...), ':')
+	b.text = append(append(b.text, port...), ex.target...)
+	return unsafe.String(&b.text[from], len(b.text)-from)
 }

@@ -136,6 +136,14 @@ func appendQuoted(b []byte, s string) []byte {
 	return append(appendEscaped(append(b, '"'), s), "\" "...)
 }
 
+// unquoted are the bytes that need no escaping in a line of the log.
+var unquoted = func() (t [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
 // appendEscaped escapes what would end the field or the line.
 func appendEscaped(b []byte, s string) []byte {
 	if s == "" {
@@ -143,7 +151,7 @@ func appendEscaped(b []byte, s string) []byte {
 	}
 	from := 0
 	for i := range len(s) {
-		if c := s[i]; c == '"' || c == '\\' || c < ' ' || c >= 0x7f {
+		if c := s[i]; !unquoted[c] {
 			const digits = "0123456789abcdef"
 			b = append(append(b, s[from:i]...), '\\', 'x', digits[c>>4], digits[c&15])
 			from = i + 1
@@ -181,7 +189,30 @@ func appendAddr(b []byte, a netip.AddrPort) []byte {
 	if !a.IsValid() {
 		return append(b, '-')
 	}
-	return a.AppendTo(b)
+	if !a.Addr().Is4() {
+		return a.AppendTo(b)
+	}
+	b = append(appendIP(b, a.Addr()), ':')
+	return strconv.AppendUint(b, uint64(a.Port()), 10)
+}
+
+// octets are the parts of IPv4 addresses: every request has a few of them to write.
+var octets = func() (t [256]string) {
+	for i := range t {
+		t[i] = strconv.Itoa(i)
+	}
+	return t
+}()
+
+func appendIP(b []byte, a netip.Addr) []byte {
+	if !a.Is4() {
+		return a.AppendTo(b)
+	}
+	o := a.As4()
+	b = append(append(b, octets[o[0]]...), '.')
+	b = append(append(b, octets[o[1]]...), '.')
+	b = append(append(b, octets[o[2]]...), '.')
+	return append(b, octets[o[3]]...)
 }
 
 func appendStatus(b []byte, n int) []byte {
