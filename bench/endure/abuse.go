@@ -8,12 +8,14 @@ import (
 	"io"
 	"math"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // abuses are what clients do to a data plane; each does one of it, the i-th, and returns. What it
@@ -49,17 +51,11 @@ const (
 
 // abuser is a process that abuses.
 type abuser struct {
-	plain, secure string
-	link          *h2link // of the HTTP/2 floods
-
-	mu   sync.Mutex // guards held
-	held []net.Conn
-}
-
-func (a *abuser) hold(c net.Conn) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.held = append(a.held, c)
+	plain  netip.AddrPort
+	secure string
+	link   *h2link // of the HTTP/2 floods
+	held   []int   // connections
+	slow   []int   // those of them over which a byte comes now and then
 }
 
 // abusePhase measures good traffic alone and beside each kind of abuse, in turns, so that what else
@@ -88,12 +84,23 @@ type round struct {
 }
 
 func (l *lab) round(ctx context.Context, p plan, name string) (r round, err error) {
-	good := kind{"good", get(client(false, false), "http://"+l.at.HTTP+"/")}
-	if r.alone, err = l.goodFor(ctx, good, p); err == nil {
+	good, _, err := l.holders(ctx, goodConns, goodNumber)
+	defer endAll(good)
+	if err != nil {
+		return r, err
+	}
+	if r.alone, err = busyFor(good, p); err == nil {
 		r.beside, r.seen, err = l.goodBeside(ctx, good, p, name)
 	}
 	return r, err
 }
+
+const (
+	// goodConns are the connections of the good traffic, and goodNumber the number of the first: with
+	// addresses of their own.
+	goodConns  = 64
+	goodNumber = 1_000_000
+)
 
 func (r round) ratio() float64 { return ratio(r.beside.P99, r.alone.P99) }
 
@@ -127,15 +134,13 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-func (l *lab) goodFor(ctx context.Context, good kind, p plan) (tally, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.abuse)
-	defer cancel()
-	return drive(ctx, good, float64(p.rate)), nil
+func busyFor(good []*child, p plan) (tally, error) {
+	return tell(good, fmt.Sprintf("busy %d %d", p.rate, p.abuse.Milliseconds()))
 }
 
 // goodBeside returns what the abusers were answered, besides the good requests' 200s.
 func (l *lab) goodBeside(
-	ctx context.Context, good kind, p plan, name string,
+	ctx context.Context, good []*child, p plan, name string,
 ) (t tally, seen map[string]int, err error) {
 	if _, err := l.vitals(); err != nil { // forgets what was counted before
 		return t, nil, err
@@ -143,17 +148,17 @@ func (l *lab) goodBeside(
 	n, rate := p.flood*int(p.abuse/time.Second), p.flood
 	switch {
 	case name == "slowloris" || name == "half-open":
-		n, rate = p.slowloris, p.slowloris
+		n, rate = p.slowloris, max(p.slowloris/int(p.abuse/time.Second), 1)
 	case name == "slow readers":
 		n, rate = slowReads*int(p.abuse/time.Second), slowReads
 	case strings.HasPrefix(name, "targets"):
 		n, rate = rudeRate*int(p.abuse/time.Second), rudeRate
 	}
-	c, err := spawn(ctx, "abuse", name, l.at.HTTP, l.at.HTTPS, strconv.Itoa(n), strconv.Itoa(rate))
+	c, err := l.spawn(ctx, "abuse", name, l.at.HTTP, l.at.HTTPS, strconv.Itoa(n), strconv.Itoa(rate))
 	if err != nil {
 		return t, nil, err
 	}
-	t, err = l.goodFor(ctx, good, p)
+	t, err = busyFor(good, p)
 	if err := errors.Join(err, c.end()); err != nil {
 		return t, nil, err
 	}
@@ -179,83 +184,85 @@ func runAbuse(ctx context.Context, args []string) error {
 		io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
-	a := &abuser{plain: args[1], secure: args[2]}
-	slots := make(chan struct{}, dialsAtOnce*4)
-	due := time.Now()
-	for i := 0; i < n && sleepUntil(ctx, due); i++ {
-		slots <- struct{}{}
-		go func() {
-			defer func() { <-slots }()
-			abuses[args[0]](a, i)
-		}()
-		due = due.Add(time.Second / time.Duration(rate))
+	plain, err := netip.ParseAddrPort(args[1])
+	if err != nil {
+		return err
 	}
-	a.dribble(ctx)
+	a := &abuser{plain: plain, secure: args[2]}
+	due, drip := time.Now(), time.Now().Add(dripEvery)
+	for i := 0; i < n && sleepUntil(ctx, due); i++ {
+		abuses[args[0]](a, i)
+		due = due.Add(time.Second / time.Duration(rate))
+		if time.Now().After(drip) {
+			a.drip()
+			drip = time.Now().Add(dripEvery)
+		}
+	}
+	for sleepUntil(ctx, drip) {
+		a.drip()
+		drip = time.Now().Add(dripEvery)
+	}
 	return nil
 }
 
-// dribble sends a byte over every connection that is held, each second, until ctx ends: a byte of a
-// header's value on those that are half a head.
-func (a *abuser) dribble(ctx context.Context) {
-	for sleepUntil(ctx, time.Now().Add(time.Second)) {
-		a.mu.Lock()
-		for _, c := range a.held {
-			if c, ok := c.(slow); ok {
-				io.WriteString(c, "x")
-			}
-		}
-		a.mu.Unlock()
+// dripEvery is how often a byte comes over slow connections; well within abuseIdle.
+const dripEvery = time.Second
+
+// drip sends a byte over every slow connection: one of a header's value.
+func (a *abuser) drip() {
+	for _, fd := range a.slow {
+		unix.Sendto(fd, []byte("x"), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
 	}
 }
 
-// slow is a connection over which a byte comes now and then.
-type slow struct{ net.Conn }
+// open connects and holds.
+func (a *abuser) open(i int) (fd int, ok bool) {
+	fd, err := dial(i, a.plain)
+	if err != nil {
+		return -1, false
+	}
+	a.held = append(a.held, fd)
+	return fd, true
+}
 
 func (a *abuser) slowloris(i int) {
-	c, err := dialFrom(i, a.plain)
-	if err != nil {
-		return
+	if fd, ok := a.open(i); ok {
+		send(fd, "GET / HTTP/1.1\r\nHost: a\r\nX: ")
+		a.slow = append(a.slow, fd)
 	}
-	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nX: ")
-	a.hold(slow{c})
 }
 
-func (a *abuser) halfOpen(i int) {
-	if c, err := dialFrom(i, a.plain); err == nil {
-		a.hold(c)
-	}
-}
+func (a *abuser) halfOpen(i int) { a.open(i) }
 
 // slowReader asks for a megabyte, with a small window, and reads nothing.
 func (a *abuser) slowReader(i int) {
-	c, err := dialFrom(i, a.plain)
-	if err != nil {
-		return
+	if fd, ok := a.open(i); ok {
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<10)
+		send(fd, "GET /?size=1048576 HTTP/1.1\r\nHost: a\r\n\r\n")
 	}
-	c.(*net.TCPConn).SetReadBuffer(4 << 10)
-	io.WriteString(c, "GET /?size=1048576 HTTP/1.1\r\nHost: a\r\n\r\n")
-	a.hold(c)
 }
 
 // rst makes a request and resets the connection.
 func (a *abuser) rst(i int) {
-	c, err := dialFrom(i, a.plain)
+	fd, err := dial(i, a.plain)
 	if err != nil {
 		return
 	}
-	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	c.(*net.TCPConn).SetLinger(0)
-	c.Close()
+	send(fd, getRoot)
+	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	unix.Close(fd)
 }
 
 // visit makes a request to a rude target and waits for what comes of it, but not for long.
 func (a *abuser) visit(path string) {
-	c, err := dialFrom(0, a.plain)
-	if err != nil {
-		return
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(rudeTime))
-	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path)
-	io.Copy(io.Discard, c)
+	go func() {
+		c, err := net.Dial("tcp", a.plain.String())
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(rudeTime))
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path)
+		io.Copy(io.Discard, c)
+	}()
 }

@@ -14,7 +14,6 @@ import (
 // h2link is a connection of HTTP/2 on which frames are written without regard for the rules. It is
 // opened anew whenever the data plane ends it.
 type h2link struct {
-	mu     sync.Mutex // guards what follows
 	conn   net.Conn
 	framer *http2.Framer
 	next   uint32 // stream
@@ -22,14 +21,10 @@ type h2link struct {
 
 // flood writes frames on the abuser's connection.
 func (a *abuser) flood(write func(f *http2.Framer, stream uint32) error) {
-	a.mu.Lock()
 	if a.link == nil {
 		a.link = &h2link{}
 	}
 	link := a.link
-	a.mu.Unlock()
-	link.mu.Lock()
-	defer link.mu.Unlock()
 	if link.conn == nil && link.open(a.secure) != nil {
 		return
 	}

@@ -10,12 +10,17 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
+	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // lab is a data plane with its targets.
 type lab struct {
+	apart          bool // the data plane and its targets have a core, and the clients another one
 	targets, proxy *child
 	at             addresses
 }
@@ -30,9 +35,60 @@ type child struct {
 	out *bufio.Reader
 }
 
+// Where the roles are when they are apart. Abusers yield to good clients, whose latencies are not to
+// include the work of the abusers.
+const (
+	servingCore = 0
+	clientCore  = 1
+	abuserNice  = 19
+)
+
+// place are the flags that say where a role is.
+func (l *lab) place(role string) []string {
+	if !l.apart {
+		return nil
+	}
+	core, nice := clientCore, 0
+	switch role {
+	case "proxy", "targets":
+		core = servingCore
+	case "abuse":
+		nice = abuserNice
+	}
+	return []string{"-core", strconv.Itoa(core), "-nice", strconv.Itoa(nice)}
+}
+
+// settle puts this process on a core, unless it is negative, and makes it so nice. Threads that exist
+// are moved one by one; later ones follow those that start them.
+func settle(core, nice int) error {
+	if core < 0 {
+		return nil
+	}
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	var set unix.CPUSet
+	set.Set(core)
+	for _, t := range threads {
+		id, err := strconv.Atoi(t.Name())
+		if err != nil {
+			return err
+		}
+		if err := unix.SchedSetaffinity(id, &set); err != nil {
+			return fmt.Errorf("move thread to core %d: %w", core, err)
+		}
+		if err := unix.Setpriority(unix.PRIO_PROCESS, id, nice); err != nil {
+			return fmt.Errorf("set priority of thread: %w", err)
+		}
+	}
+	return nil
+}
+
 // spawn starts this program in a role.
-func spawn(ctx context.Context, role string, args ...string) (*child, error) {
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{"-role", role, "--"}, args...)...)
+func (l *lab) spawn(ctx context.Context, role string, args ...string) (*child, error) {
+	flags := append([]string{"-role", role}, l.place(role)...)
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", append(append(flags, "--"), args...)...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -71,17 +127,17 @@ func (c *child) end() error {
 	return errors.Join(c.in.Close(), c.cmd.Wait())
 }
 
-func newLab(ctx context.Context, idle time.Duration) (*lab, error) {
-	l := &lab{}
+func newLab(ctx context.Context, idle time.Duration, apart bool) (*lab, error) {
+	l := &lab{apart: apart && runtime.NumCPU() > 1}
 	var err error
-	if l.targets, err = spawn(ctx, "targets"); err != nil {
+	if l.targets, err = l.spawn(ctx, "targets"); err != nil {
 		return nil, err
 	}
 	var where map[string]string
 	if err := l.targets.read(&where); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
-	if l.proxy, err = spawn(ctx, "proxy", idle.String()); err != nil {
+	if l.proxy, err = l.spawn(ctx, "proxy", idle.String()); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
 	text, err := json.Marshal(where)

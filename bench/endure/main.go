@@ -33,6 +33,8 @@ type plan struct {
 
 func main() {
 	role := flag.String("role", "", "for the program's own use")
+	core := flag.Int("core", -1, "for the program's own use")
+	nice := flag.Int("nice", 0, "for the program's own use")
 	var p plan
 	flag.IntVar(&p.idle, "idle", 100_000, "idle connections")
 	flag.DurationVar(&p.hold, "hold", 10*time.Second, "how long they are held")
@@ -48,7 +50,11 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *role, p, flag.Args()); err != nil {
+	err := settle(*core, *nice)
+	if err == nil {
+		err = run(ctx, *role, p, flag.Args())
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "endure:", err)
 		os.Exit(1)
 	}
@@ -81,8 +87,9 @@ func (p plan) run(ctx context.Context, limit int) error {
 			*n = p.clients
 		}
 	}
-	for _, phase := range []phase{{"idle", idleTimeout, idlePhase}, {"active", idleTimeout, activePhase},
-		{"both", idleTimeout, bothPhase}, {"abuse", abuseIdle, abusePhase}, {"soak", idleTimeout, soakPhase}} {
+	for _, phase := range []phase{{"idle", idleTimeout, false, idlePhase},
+		{"active", idleTimeout, false, activePhase}, {"both", idleTimeout, false, bothPhase},
+		{"abuse", abuseIdle, true, abusePhase}, {"soak", idleTimeout, false, soakPhase}} {
 		if p.only != "" && !strings.Contains(","+p.only+",", ","+phase.name+",") {
 			continue
 		}
@@ -95,14 +102,15 @@ func (p plan) run(ctx context.Context, limit int) error {
 
 // phase is one thing to measure, on a data plane with an idle timeout.
 type phase struct {
-	name string
-	idle time.Duration
-	run  func(context.Context, *lab, plan) error
+	name  string
+	idle  time.Duration
+	apart bool // see lab
+	run   func(context.Context, *lab, plan) error
 }
 
 // inLab runs a phase on a fresh data plane.
 func (ph phase) inLab(ctx context.Context, p plan) error {
-	l, err := newLab(ctx, ph.idle)
+	l, err := newLab(ctx, ph.idle, ph.apart)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ const perHolder = 19_000
 // holders starts processes that hold n connections together, those from number on.
 func (l *lab) holders(ctx context.Context, n, number int) (all []*child, sum tally, err error) {
 	for end := number + n; number < end; number += perHolder {
-		c, err := spawn(ctx, "hold", l.at.HTTP, strconv.Itoa(min(perHolder, end-number)),
+		c, err := l.spawn(ctx, "hold", l.at.HTTP, strconv.Itoa(min(perHolder, end-number)),
 			strconv.Itoa(number))
 		if err != nil {
 			return all, sum, err
@@ -82,8 +82,8 @@ func idlePhase(ctx context.Context, l *lab, p plan) error {
 		return err
 	}
 	thousands := float64(during.Clients) / 1000
-	fmt.Printf("idle: %d connections held for %v after one request each (%d failed); all asked "+
-		"again: %d failed\n", during.Clients, p.hold, first.Failed, again.Failed)
+	fmt.Printf("idle: %d connections held for %v after one request each: %v; all asked again: %v\n",
+		during.Clients, p.hold, first, again)
 	fmt.Printf("idle: per 1,000 connections %.0f KiB of heap, %.0f KiB resident; %d goroutines "+
 		"(%d without connections)\n", float64(during.Heap-before.Heap)/1024/thousands,
 		float64(during.Resident-before.Resident)/1024/thousands, during.Goroutines, before.Goroutines)
@@ -105,7 +105,7 @@ const busyTime = 20 * time.Second
 
 func busy(all []*child, p plan) error {
 	sum, err := tell(all, fmt.Sprintf("busy %d %d", max(p.activeRate/len(all), 1),
-		int(busyTime/time.Second)))
+		busyTime.Milliseconds()))
 	if err == nil {
 		fmt.Printf("active: %d connections, %d requests/s over all of them for %v: %v\n", p.active,
 			p.activeRate, busyTime, sum)
@@ -143,4 +143,16 @@ func bothPhase(ctx context.Context, l *lab, p plan) error {
 	fmt.Printf("both: the idle ones asked again: %d of %d failed %s\n", again.Failed, again.Asked,
 		again.First)
 	return err
+}
+
+// sleepUntil reports false when ctx ends before.
+func sleepUntil(ctx context.Context, due time.Time) bool {
+	t := time.NewTimer(time.Until(due))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
 }
