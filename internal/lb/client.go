@@ -155,7 +155,7 @@ func (c *client) processKept() {
 	kept := c.kept
 	c.kept, c.ahead = nil, false
 	c.process(kept)
-	c.loop.putBuf(kept)
+	c.loop.bufs.put(kept)
 }
 
 // keep stores input that cannot be used yet.
@@ -163,12 +163,12 @@ func (c *client) keep(buf []byte) {
 	if len(buf) == 0 || c.closed {
 		return
 	}
-	c.kept, c.ahead = append(c.loop.getBuf(), buf...), c.ex != nil
+	c.kept, c.ahead = append(c.loop.bufs.get(len(buf)), buf...), c.ex != nil
 }
 
 func (c *client) dropKept() {
 	if c.kept != nil {
-		c.loop.putBuf(c.kept)
+		c.loop.bufs.put(c.kept)
 		c.kept = nil
 	}
 }

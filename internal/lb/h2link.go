@@ -113,7 +113,7 @@ func (c *h2link) readFrames() error {
 
 func (c *h2link) dropKept() {
 	if c.kept != nil {
-		c.loop.putBuf(c.kept)
+		c.loop.bufs.put(c.kept)
 		c.kept = nil
 	}
 }
@@ -140,7 +140,7 @@ func (c *h2link) process(buf []byte) {
 		}
 	}
 	if len(buf) > 0 && !c.closed && !c.finAfter {
-		c.kept = append(c.loop.getBuf(), buf...)
+		c.kept = append(c.loop.bufs.get(len(buf)), buf...)
 	}
 }
 

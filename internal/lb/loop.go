@@ -17,16 +17,9 @@ import (
 	"fairlead/internal/lb/poll"
 )
 
-const (
-	// readSize is how much a loop reads at once. Its one buffer has room for that and for a head
-	// that was read before.
-	readSize = 64 << 10
-	// bufSize is the first size of an output buffer; a response head fits.
-	bufSize = 4 << 10
-	// keepBufs and keepBufSize bound the memory of buffers that wait for their next use.
-	keepBufs    = 256
-	keepBufSize = 64 << 10
-)
+// readSize is how much a loop reads at once. Its one buffer has room for that and for a head that was
+// read before.
+const readSize = 64 << 10
 
 // loop is one event loop: a goroutine that owns a set of connections and everything about them.
 // Its fields are touched by that goroutine only.
@@ -45,15 +38,15 @@ type loop struct {
 	acceptors map[bindKey][]*acceptor
 	flights   []*exchange // in any order
 
-	rbuf      []byte   // what is read, by whatever connection is being read
-	bufs      [][]byte // output buffers without a connection
-	pipes     []*pipe  // empty pipes
-	noSplice  bool     // no pipes can be had
-	dirty     []*sock  // to flush after the current event
-	lazy      []*sock  // to flush after the current batch of events
-	lazySpare []*sock  // memory for lazy
-	requeued  []*sock  // to look at again after the current event
-	yielded   []*sock  // to look at again after the next batch of events
+	rbuf      []byte // what is read, by whatever connection is being read
+	bufs      bufPool
+	pipes     []*pipe // empty pipes
+	noSplice  bool    // no pipes can be had
+	dirty     []*sock // to flush after the current event
+	lazy      []*sock // to flush after the current batch of events
+	lazySpare []*sock // memory for lazy
+	requeued  []*sock // to look at again after the current event
+	yielded   []*sock // to look at again after the next batch of events
 	ended     []*exchange
 	spare     []*exchange
 
@@ -233,21 +226,6 @@ func (l *loop) socks() iter.Seq[*sock] {
 				return
 			}
 		}
-	}
-}
-
-func (l *loop) getBuf() []byte {
-	if n := len(l.bufs); n > 0 {
-		b := l.bufs[n-1]
-		l.bufs = l.bufs[:n-1]
-		return b
-	}
-	return make([]byte, 0, bufSize)
-}
-
-func (l *loop) putBuf(b []byte) {
-	if cap(b) <= keepBufSize && cap(b) > 0 && len(l.bufs) < keepBufs {
-		l.bufs = append(l.bufs, b[:0])
 	}
 }
 

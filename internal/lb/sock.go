@@ -156,7 +156,7 @@ func (s *sock) write(p []byte) {
 			return
 		}
 	}
-	s.out = append(s.buffer(), p...)
+	s.out = append(s.loop.bufs.grow(s.buffer(), len(p)), p...)
 }
 
 // canSend says whether a send may succeed.
@@ -165,7 +165,7 @@ func (s *sock) canSend() bool { return s.writable && !s.broken && !s.opening }
 // buffer returns the output buffer for appending; the caller stores the result in out.
 func (s *sock) buffer() []byte {
 	if s.out == nil {
-		s.out = s.loop.getBuf()
+		s.out = s.loop.bufs.get(0)
 	}
 	s.markDirty()
 	return s.out
@@ -230,7 +230,7 @@ func (s *sock) sendFin() {
 }
 
 func (s *sock) dropBuf() {
-	s.loop.putBuf(s.out)
+	s.loop.bufs.put(s.out)
 	s.out, s.sent = nil, 0
 }
 

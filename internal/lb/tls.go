@@ -88,7 +88,7 @@ func (t *tlsSock) flush(s *sock) {
 		t.sent += s.send(t.wire[t.sent:])
 	}
 	if t.sent == len(t.wire) || s.broken {
-		s.loop.putBuf(t.wire)
+		s.loop.bufs.put(t.wire)
 		t.wire, t.sent = nil, 0
 	}
 }
@@ -99,7 +99,7 @@ func (t *tlsSock) close(s *sock) {
 		t.stop()
 		t.stop, t.next = nil, nil
 	}
-	s.loop.putBuf(t.wire)
+	s.loop.bufs.put(t.wire)
 	t.wire, t.sent = nil, 0
 }
 
@@ -142,9 +142,9 @@ func (c *tlsTransport) Read(p []byte) (int, error) {
 // Write implements net.Conn.
 func (c *tlsTransport) Write(p []byte) (int, error) {
 	if c.wire == nil {
-		c.wire = c.sock.loop.getBuf()
+		c.wire = c.sock.loop.bufs.get(len(p))
 	}
-	c.wire = append(c.wire, p...)
+	c.wire = append(c.sock.loop.bufs.grow(c.wire, len(p)), p...)
 	return len(p), nil
 }
 

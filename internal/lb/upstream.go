@@ -153,7 +153,7 @@ func (u *upConn) end() {
 	}
 	u.loop.wheel.Stop(&u.timer)
 	if u.kept != nil {
-		u.loop.putBuf(u.kept)
+		u.loop.bufs.put(u.kept)
 		u.kept = nil
 	}
 	u.close()
@@ -251,7 +251,7 @@ func (u *upConn) pump() {
 			return
 		}
 		if u.kept != nil {
-			u.loop.putBuf(u.kept)
+			u.loop.bufs.put(u.kept)
 			u.kept = nil
 		}
 		u.ex.spoke = true
@@ -327,7 +327,7 @@ func (u *upConn) head(buf []byte) (n int, ok bool) {
 	n, err := http1.ParseResponse(buf, r, u.ex.isHead)
 	if errors.Is(err, http1.ErrIncomplete) {
 		if len(buf) > 0 {
-			u.kept = append(u.loop.getBuf(), buf...)
+			u.kept = append(u.loop.bufs.get(len(buf)), buf...)
 		}
 		return 0, false
 	}
