@@ -28,7 +28,13 @@ func (ex *exchange) read(r *http1.Request) *http1.Error {
 	if err := ex.splitTarget(r); err != nil {
 		return err
 	}
-	ex.keepTexts(r.Method)
+	ex.method, ex.agent = r.Method, ex.agent[:min(len(ex.agent), maxLoggedAgent)]
+	if len(ex.target) == 0 || ex.target[0] == '?' {
+		ex.target = append([]byte("/"), ex.target...)
+	}
+	if !ex.http2 { // whose texts are Go's strings, most of them shared by many requests
+		ex.keepTexts()
+	}
 	ex.path, ex.query, _ = bytes.Cut(ex.target, []byte("?"))
 	ex.host = hostOnly(ex.authority)
 	if ex.http2 {
@@ -81,12 +87,8 @@ func cutScheme(t []byte) ([]byte, bool) {
 }
 
 // keepTexts copies the texts into the exchange's own memory.
-func (ex *exchange) keepTexts(method []byte) {
-	if len(ex.target) == 0 || ex.target[0] == '?' {
-		ex.target = append([]byte("/"), ex.target...)
-	}
-	agent := ex.agent[:min(len(ex.agent), maxLoggedAgent)]
-	need := len(method) + len(ex.target) + len(ex.authority) + len(agent)
+func (ex *exchange) keepTexts() {
+	need := len(ex.method) + len(ex.target) + len(ex.authority) + len(ex.agent)
 	if cap(ex.text) < need {
 		ex.text = make([]byte, 0, max(need, 512))
 	}
@@ -95,7 +97,7 @@ func (ex *exchange) keepTexts(method []byte) {
 		ex.text = append(ex.text, b...)
 		return ex.text[from:len(ex.text):len(ex.text)]
 	}
-	ex.method, ex.target, ex.agent = keep(method), keep(ex.target), keep(agent)
+	ex.method, ex.target, ex.agent = keep(ex.method), keep(ex.target), keep(ex.agent)
 	if ex.authority != nil {
 		ex.authority = keep(ex.authority)
 	}
