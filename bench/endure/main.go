@@ -4,7 +4,8 @@
 // The data plane, the targets and the clients are processes of their own: the program runs itself
 // again in other roles. Clients come from many loopback addresses, for one pair of addresses has
 // only 28,000 ports. Every phase is bounded in time; nothing but loopback is used. Where the limit
-// of file descriptors does not allow what the flags ask for, it takes what it can get and says so.
+// of file descriptors does not allow what the flags ask for, it takes what it can get and says so; with
+// -guest it runs itself in a Linux of its own, which needs no privileges, instead.
 //
 // Usage: go run ./bench/endure [-idle 100000] [-active 10000] [-soak 10m] [-slowloris 10000] ...
 package main
@@ -32,9 +33,15 @@ type plan struct {
 }
 
 func main() {
+	if os.Getpid() == 1 {
+		runInit(os.Args[1:])
+		return
+	}
 	role := flag.String("role", "", "for the program's own use")
 	core := flag.Int("core", -1, "for the program's own use")
 	nice := flag.Int("nice", 0, "for the program's own use")
+	guest := flag.String("guest", "", "run in a user-mode Linux with so much memory, such as 14G, "+
+		"where no limit of files is in the way")
 	var p plan
 	flag.IntVar(&p.idle, "idle", 100_000, "idle connections")
 	flag.DurationVar(&p.hold, "hold", 10*time.Second, "how long they are held")
@@ -51,7 +58,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	err := settle(*core, *nice)
-	if err == nil {
+	switch {
+	case err != nil:
+	case *guest != "":
+		err = inGuest(ctx, *guest, withoutFlag(os.Args[1:], "guest"))
+	default:
 		err = run(ctx, *role, p, flag.Args())
 	}
 	if err != nil {
