@@ -12,7 +12,7 @@ SUDO      := $(if $(filter 0,$(shell id -u)),,sudo)
 # tests that compare and for the benchmarks. Everything else is in the binary.
 RUN_PACKAGES   := runc curl
 TEST_PACKAGES  := runc curl nginx-light
-BENCH_PACKAGES := runc curl haproxy nginx-light wrk nghttp2-client caddy strace user-mode-linux
+BENCH_PACKAGES := runc curl haproxy nginx-light wrk nghttp2-client caddy strace
 
 .PHONY: help
 help: ## List the targets
