@@ -11,8 +11,11 @@ var (
 	errVersion   = &http1.Error{Status: 464, Text: "protocol version of the target group"}
 )
 
-// forward chooses a group and a target of it and sends the request there.
+// forward transforms the request, chooses a group and a target of it and sends the request there.
 func (ex *exchange) forward(r *http1.Request) {
+	if ex.act.transforms != nil && !ex.transform() {
+		return
+	}
 	ex.grp = ex.chooseGroup(r)
 	if ex.grp == nil {
 		ex.refuse(errNoTargets)

@@ -57,6 +57,8 @@ type action struct {
 	sticky   time.Duration
 	redirect *Redirect
 	fixed    *FixedResponse
+
+	transforms *transforms // nil without any
 }
 
 type weighted struct {
@@ -252,6 +254,9 @@ func (t *Table) compileRules(l *listener) error {
 	var conds [][]match.Condition
 	for _, r := range sorted {
 		a, err := t.compileActions(r.Actions, r.Priority)
+		if err == nil {
+			a.transforms, err = compileTransforms(a.kind, r.Transforms)
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("rule %d: %w", r.Priority, err))
 		}

@@ -1,6 +1,7 @@
 package lb
 
 import (
+	"slices"
 	"strconv"
 
 	"fairlead/internal/lb/http1"
@@ -71,7 +72,7 @@ func (ex *exchange) appendHead(b []byte, r *http1.Request) []byte {
 	b = appendTarget(b, ex.target)
 	b = append(b, " HTTP/1.1\r\n"...)
 	b = ex.appendForwarded(b, r)
-	b = ex.appendHost(b)
+	b = ex.appendHost(b, r)
 	b = ex.appendTraceID(b, r)
 	b = ex.appendTLS(b)
 	for i := range r.Fields {
@@ -128,7 +129,7 @@ func (ex *exchange) appendField(b []byte, r *http1.Request, f *http1.Field) []by
 			return b
 		}
 	case http1.Host:
-		if !ex.ln.Attributes.PreserveHost {
+		if !ex.copiesHost(r) {
 			return b
 		}
 	case http1.XForwardedFor:
@@ -211,9 +212,9 @@ func (ex *exchange) appendForwarded(b []byte, r *http1.Request) []byte {
 
 // appendHost appends the Host: as the client sent it, or in lower case, without the port on the
 // default ports and with the listener's port on others.
-func (ex *exchange) appendHost(b []byte) []byte {
-	if ex.ln.Attributes.PreserveHost && ex.authority != nil && !ex.http2 {
-		return b // copied with the other fields
+func (ex *exchange) appendHost(b []byte, r *http1.Request) []byte {
+	if ex.copiesHost(r) {
+		return b
 	}
 	b = append(b, "Host: "...)
 	switch {
@@ -231,6 +232,13 @@ func (ex *exchange) appendHost(b []byte) []byte {
 		}
 	}
 	return append(b, "\r\n"...)
+}
+
+// copiesHost says that the Host of the client is copied with its other fields, however often it is
+// there. That of HTTP/2 is :authority, and that of a request line is no field at all.
+func (ex *exchange) copiesHost(r *http1.Request) bool {
+	return ex.ln.Attributes.PreserveHost && !ex.http2 && !ex.hostRewritten() &&
+		slices.ContainsFunc(r.Fields, func(f http1.Field) bool { return f.Kind == http1.Host })
 }
 
 // maxTracedHeaders is the size of all headers from which on a trace header is not extended.

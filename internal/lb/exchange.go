@@ -80,6 +80,7 @@ type reqFacts struct {
 	classReason               string
 	created, dispatched       time.Duration
 	answered                  time.Duration // when the head of the response came
+	transformed               *transformed  // nil unless the rule has transforms
 }
 
 // respFacts are the facts about a response that are needed until its end.

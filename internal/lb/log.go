@@ -100,6 +100,10 @@ func (ex *exchange) fillRecord(r *AccessRecord, b *recordBatch) {
 	if ex.act != nil {
 		r.Priority, r.Actions = ex.act.priority, string(ex.act.kind)
 	}
+	r.TransformedHost, r.TransformedURI, r.TransformStatus = "", "", ""
+	if ex.transformed != nil {
+		ex.transformed.fill(r, b)
+	}
 	r.RedirectURL, r.ErrorReason, r.FailureDetail = ex.redirect, ex.reason, ex.detail
 	r.Retried = ex.retried || len(ex.tried) > 0
 	r.Class, r.ClassReason = "", ""
@@ -169,15 +173,18 @@ func (ex *exchange) logURL(b *recordBatch) string {
 	if ex.ln.Protocol == HTTPS {
 		scheme = "https://"
 	}
-	host := ex.host
+	host, target := ex.host, ex.target
+	if t := ex.transformed; t != nil {
+		host, target = t.host, t.target
+	}
 	if len(host) == 0 {
 		host = []byte(ex.ln.DNSName)
 	}
 	var buf [len("65535")]byte
 	port := strconv.AppendUint(buf[:0], uint64(ex.port()), 10)
-	b.reserve(len(scheme) + len(host) + 1 + len(port) + len(ex.target))
+	b.reserve(len(scheme) + len(host) + 1 + len(port) + len(target))
 	from := len(b.text)
 	b.text = append(append(append(b.text, scheme...), host...), ':')
-	b.text = append(append(b.text, port...), ex.target...)
+	b.text = append(append(b.text, port...), target...)
 	return unsafe.String(&b.text[from], len(b.text)-from)
 }

@@ -36,19 +36,24 @@ type AccessRecord struct {
 	ConnTraceID          string // TID_..., the same for all requests of a connection
 
 	Priority      int    // of the rule; 0 is the default rule, -1 that none was evaluated
-	Actions       string // such as "forward"
+	Actions       string // such as "forward" or "rewrite,forward"
 	RedirectURL   string
 	ErrorReason   string
 	Class         string // Acceptable, Ambiguous, Severe
 	ClassReason   string
 	Retried       bool   // a second connection was tried, or another target
 	FailureDetail string // our own words on a 4xx or 5xx made here, for operators
+
+	// What the rule's transforms made of the host and of the path with the query, if they changed
+	// them, and how they fared: TransformSuccess, or why the answer is a 500.
+	TransformedHost, TransformedURI, TransformStatus string
 }
 
 // Clone returns the record with texts of its own.
 func (r *AccessRecord) Clone() AccessRecord {
 	c := *r
-	for _, s := range []*string{&c.Method, &c.URL, &c.UserAgent, &c.TraceID} {
+	for _, s := range []*string{&c.Method, &c.URL, &c.UserAgent, &c.TraceID, &c.TransformedHost,
+		&c.TransformedURI} {
 		*s = strings.Clone(*s)
 	}
 	return c
@@ -92,8 +97,11 @@ func (r *AccessRecord) AppendLine(b []byte) []byte {
 	b = appendQuoted(b, r.Class)
 	b = appendQuoted(b, r.ClassReason)
 	b = appendText(b, r.ConnTraceID)
-	// There are no transforms: transformed_host, transformed_uri, request_transform_status.
-	return append(b, "\"-\" \"-\" \"-\"\n"...)
+	b = appendQuoted(b, r.TransformedHost)
+	b = appendQuoted(b, r.TransformedURI)
+	b = appendQuoted(b, r.TransformStatus)
+	b[len(b)-1] = '\n'
+	return b
 }
 
 // appendCreated appends the time of creation. It is of the same second as the end, mostly, whose text

@@ -142,6 +142,7 @@ type Rule struct {
 	Priority   int // 1 to 50000; lowest is tried first
 	Conditions []Condition
 	Actions    []Action
+	Transforms []Transform // at most one of each type, and only with a forward
 }
 
 // Condition is one condition of a rule, see package match.
