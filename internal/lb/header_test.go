@@ -2,11 +2,15 @@ package lb
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/http2"
 )
 
 // mirror is a target that answers with the head of the request that it got.
@@ -70,16 +74,6 @@ func TestHeaderRules(t *testing.T) {
 		{"port replaced", func(l *Listener) { l.Port = 8080 }, "Host: a|X-Forwarded-Port: 1",
 			"X-Forwarded-Port", "8080"},
 		{"forwarded host passes", nil, "Host: a|X-Forwarded-Host: b", "X-Forwarded-Host", "b"},
-		{"host on the default port", func(l *Listener) { l.Port = 80 }, "Host: EXAMPLE.com:80",
-			"Host", "example.com"},
-		{"host on another port", func(l *Listener) { l.Port = 8080 }, "Host: Example.com", "Host",
-			"example.com:8080"},
-		{"host with port on another port", func(l *Listener) { l.Port = 8080 },
-			"Host: example.com:8080", "Host", "example.com:8080"},
-		{"host preserved", func(l *Listener) { l.Port, l.Attributes.PreserveHost = 8080, true },
-			"Host: Example.com", "Host", "Example.com"},
-		{"first of two hosts", func(l *Listener) { l.Port = 80 }, "Host: a|Host: b", "Host", "a"},
-		{"IPv6 host", func(l *Listener) { l.Port = 80 }, "Host: [::1]:80", "Host", "[::1]"},
 		{"keep-alive is hop by hop", nil, "Host: a|Keep-Alive: timeout=5", "Keep-Alive", "-"},
 		{"proxy-connection is hop by hop", nil, "Host: a|Proxy-Connection: x", "Proxy-Connection", "-"},
 		{"te is hop by hop", nil, "Host: a|TE: trailers", "TE", "-"},
@@ -107,6 +101,118 @@ func TestHeaderRules(t *testing.T) {
 				t.Errorf("%s = %q, want %q\n%s", c.field, got, c.want, head)
 			}
 		})
+	}
+}
+
+// hostCases are the combinations of Host that the ALB guide documents ("Preserve host header"), with
+// what is sent without and with that attribute.
+var hostCases = []struct {
+	name    string
+	port    uint16 // of the listener
+	request string // lines
+	off, on string // Host at the target
+}{
+	{"default port", 80, "GET / HTTP/1.1|Host: example.com", "example.com", "example.com"},
+	{"default port of HTTPS", 443, "GET / HTTP/1.1|Host: example.com", "example.com", "example.com"},
+	{"port on 80", 80, "GET / HTTP/1.1|Host: example.com:80", "example.com", "example.com:80"},
+	{"port on 443", 443, "GET / HTTP/1.1|Host: example.com:443", "example.com", "example.com:443"},
+	{"any port is removed", 80, "GET / HTTP/1.1|Host: example.com:8080", "example.com", "example.com:8080"},
+	{"other port", 8080, "GET / HTTP/1.1|Host: example.com", "example.com:8080", "example.com"},
+	{"port on other port", 8080, "GET / HTTP/1.1|Host: example.com:8080", "example.com:8080",
+		"example.com:8080"},
+	{"upper case", 80, "GET / HTTP/1.1|Host: EXAMPLE.com", "example.com", "EXAMPLE.com"},
+	{"upper case on other port", 8080, "GET / HTTP/1.1|Host: Example.COM:8080", "example.com:8080",
+		"Example.COM:8080"},
+	{"absolute form", 80, "GET http://line.example/ HTTP/1.1|Host: field.example", "line.example",
+		"field.example"},
+	{"absolute form with port", 80, "GET http://LINE.example:80/ HTTP/1.1|Host: field.example:1",
+		"line.example", "field.example:1"},
+	{"absolute form on other port", 8080, "GET http://line.example HTTP/1.1|Host: field.example",
+		"line.example:8080", "field.example"},
+	{"absolute form without Host", 80, "GET http://line.example/ HTTP/1.0", "line.example", "line.example"},
+	{"HTTP/1.0 without Host", 80, "GET / HTTP/1.0", "lb.localhost", "lb.localhost"},
+	{"HTTP/1.0 with Host", 80, "GET / HTTP/1.0|Host: A.example:80", "a.example", "A.example:80"},
+	{"several", 80, "GET / HTTP/1.1|Host: A.example|Host: b.example:80", "a.example",
+		"A.example & b.example:80"},
+	{"IPv6", 80, "GET / HTTP/1.1|Host: [::1]:80", "[::1]", "[::1]:80"},
+	{"IPv6 on other port", 8080, "GET / HTTP/1.1|Host: [::1]", "[::1]:8080", "[::1]"},
+}
+
+func TestHost(t *testing.T) {
+	target := unprobed(groupOf("g", mirror(t)))
+	for _, c := range hostCases {
+		for preserve, want := range map[bool]string{false: c.off, true: c.on} {
+			f := serve(t, target, func(l *Listener) { l.Port, l.Attributes.PreserveHost = c.port, preserve })
+			_, head := f.ask(strings.ReplaceAll(c.request, "|", "\r\n") + "\r\n\r\n")
+			if got := value(head, "Host"); got != want {
+				t.Errorf("%s, preserve %v: %q, want %q", c.name, preserve, got, want)
+			}
+			f.Close()
+		}
+	}
+}
+
+// TestHostH2: the same for :authority, towards targets of either version. Next to it a client may send
+// Host, which says nothing more.
+func TestHostH2(t *testing.T) {
+	cert := certFor(t, "c", false, "a.example")
+	h2 := startH2Target(t, false, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %s\r\nHost: %s\r\n", r.Method, r.RequestURI, r.Host)
+	})
+	for _, g := range []Group{unprobed(groupOf("g", mirror(t))), h2Group(h2, HTTP2, HTTP)} {
+		for _, c := range []struct {
+			port               uint16
+			authority, off, on string
+		}{
+			{443, "Example.com", "example.com", "Example.com"},
+			{443, "example.com:443", "example.com", "example.com:443"},
+			{8443, "example.com", "example.com:8443", "example.com"},
+			{8443, "example.com:8443", "example.com:8443", "example.com:8443"},
+		} {
+			for preserve, want := range map[bool]string{false: c.off, true: c.on} {
+				f := serve(t, g, secure(cert), func(l *Listener) {
+					l.Port, l.Attributes.PreserveHost = c.port, preserve
+				})
+				h := f.h2()
+				for id, extra := range [][]string{nil, {"host", c.authority}} {
+					h.request(uint32(2*id+1), true, append([]string{":method", "GET", ":scheme", "https",
+						":path", "/", ":authority", c.authority}, extra...)...)
+					if got := value(h.body(), "Host"); got != want {
+						t.Errorf("%s group, %s on %d, preserve %v: %q, want %q", g.Version, c.authority,
+							c.port, preserve, got, want)
+					}
+				}
+				f.Close()
+			}
+		}
+	}
+}
+
+// body awaits the body of the next response.
+func (h *h2Raw) body() (body string) {
+	h.t.Helper()
+	for {
+		data := h.await(http2.FrameData).(*http2.DataFrame)
+		if body += string(data.Data()); data.StreamEnded() {
+			return body
+		}
+	}
+}
+
+// Of several Host fields rules see the first, whatever is sent.
+func TestRulesSeeTheFirstHost(t *testing.T) {
+	for _, preserve := range []bool{false, true} {
+		f := serve(t, unprobed(groupOf("g", mirror(t))), func(l *Listener) {
+			l.Attributes.PreserveHost = preserve
+			for i, host := range []string{"second.example", "first.example"} {
+				l.Rules = append(l.Rules, Rule{Priority: i + 1, Actions: l.Default,
+					Conditions: []Condition{{Field: HostHeader, Values: []string{host}}}})
+			}
+		})
+		f.ask("GET / HTTP/1.1\r\nHost: first.example\r\nHost: second.example\r\n\r\n")
+		if rs := f.allRecords(); rs[0].Priority != 2 {
+			t.Errorf("preserve %v: rule %d", preserve, rs[0].Priority)
+		}
 	}
 }
 
