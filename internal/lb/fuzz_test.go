@@ -63,7 +63,7 @@ type fuzzLoop struct {
 	defects strings.Builder
 }
 
-func newFuzzLoop(f *testing.F) *fuzzLoop {
+func newFuzzLoop(f testing.TB) *fuzzLoop {
 	f.Helper()
 	table, err := Compile(TableSpec{Listeners: []Listener{{
 		ID: "l", LoadBalancer: "app/lb/1", Protocol: HTTP,

@@ -19,10 +19,11 @@ const (
 	// MaxLength is the longest expression and the longest replacement, in characters (Elastic Load
 	// Balancing API, RewriteConfig).
 	MaxLength = 1024
-	// maxProgram bounds a compiled expression, in instructions. AWS has such a bound too
-	// (TransformCompileTooBig) and does not publish it; this one is our own. A match takes, at worst,
-	// the product of the text's length and this.
-	maxProgram = 4096
+	// maxProgram bounds a compiled expression, in instructions: one of MaxLength characters has room
+	// in it, but repetitions can grow far beyond. AWS has such a bound too (TransformCompileTooBig) and
+	// does not publish it; this one is our own. A match takes, at worst, the product of the text's
+	// length and this, some tenths of a second for the longest path there can be.
+	maxProgram = 1280
 )
 
 // ErrTooLong says that a result is longer than it may be.
