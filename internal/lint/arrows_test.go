@@ -45,7 +45,7 @@ var arrows = map[string][]string{
 	"internal/plan":             {"internal/api", "internal/aws", "internal/row"},
 	"internal/row":              {"internal/api", "internal/aws", "internal/state"},
 	"internal/runtime":          {"internal/image"},
-	"internal/service":          {"internal/alarm", "internal/api", "internal/aws", "internal/elb", "internal/eni", "internal/lb/sslpolicy", "internal/logstore", "internal/metric", "internal/plan", "internal/row", "internal/state", "internal/wire"},
+	"internal/service":          {"internal/alarm", "internal/api", "internal/aws", "internal/elb", "internal/eni", "internal/lb/rewrite", "internal/lb/sslpolicy", "internal/logstore", "internal/metric", "internal/plan", "internal/row", "internal/state", "internal/wire"},
 	"internal/sim":              {"internal/api", "internal/aws", "internal/control/service", "internal/plan", "internal/row", "internal/state"},
 	"internal/state":            {},
 	"internal/vpc":              {},

@@ -105,10 +105,11 @@ type Rule struct {
 	Listener     string `json:"listener"`     // ARN
 	LoadBalancer string `json:"loadBalancer"` // ARN
 	Priority     int    `json:"priority"`     // 1 to 50000; 0 is the default rule, tried last
-	// Conditions and Actions are in the form that DescribeRules shows: of equal forms both, and a
-	// forward action always with its ForwardConfig.
+	// Conditions, Actions and Transforms are in the form that DescribeRules shows: of equal forms
+	// both, and a forward action always with its ForwardConfig.
 	Conditions []elbv2.RuleCondition `json:"conditions,omitempty"`
 	Actions    []elbv2.Action        `json:"actions"`
+	Transforms []elbv2.RuleTransform `json:"transforms,omitempty"`
 	Tags       Tags                  `json:"tags,omitempty"`
 }
 

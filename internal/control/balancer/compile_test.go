@@ -103,6 +103,19 @@ func fillRules(_ *testing.T, tx *state.Tx) {
 		{Field: new("host-header"), Values: []string{"*.example.com"}},
 		{Field: new("path-pattern"), RegexValues: []string{"^/v[0-9]+/"}},
 	}, split)
+	row.Rules.Put(tx, row.Rule{
+		Scope: scope, ARN: l.ARN + "/rule/rewriting", Listener: l.ARN, LoadBalancer: b.ARN, Priority: 7,
+		Conditions: []api.RuleCondition{{Field: new("path-pattern"), Values: []string{"/old/*"}}},
+		Actions:    []api.Action{forward("blue")},
+		Transforms: []api.RuleTransform{
+			{Type: api.TransformTypeEnumUrlRewrite, UrlRewriteConfig: &api.UrlRewriteConfig{
+				Rewrites: []api.RewriteConfig{{Regex: new("^/old/"), Replace: new("/")}},
+			}},
+			{Type: api.TransformTypeEnumHostHeaderRewrite, HostHeaderRewriteConfig: &api.HostHeaderRewriteConfig{
+				Rewrites: []api.RewriteConfig{{Regex: new("(.*)"), Replace: new("$1.internal")}},
+			}},
+		},
+	})
 	putRule(tx, l, 2, []api.RuleCondition{
 		{Field: new("http-header"), HttpHeaderConfig: &api.HttpHeaderConditionConfig{
 			HttpHeaderName: new("X-Env"), Values: []string{"test*"},
@@ -216,6 +229,9 @@ func dump(spec lb.TableSpec) string {
 		}
 		for _, r := range l.Rules {
 			fmt.Fprintf(&b, "  rule %d %+v %s\n", r.Priority, r.Conditions, dumpActions(r.Actions))
+			for _, t := range r.Transforms {
+				fmt.Fprintf(&b, "    transform %+q\n", t)
+			}
 		}
 		fmt.Fprintf(&b, "  default %s\n", dumpActions(l.Default))
 	}

@@ -22,6 +22,24 @@ func compileRule(r row.Rule) lb.Rule {
 	for _, a := range r.Actions {
 		out.Actions = append(out.Actions, compileAction(a))
 	}
+	for _, t := range r.Transforms {
+		out.Transforms = append(out.Transforms, compileTransform(t))
+	}
+	return out
+}
+
+func compileTransform(t api.RuleTransform) lb.Transform {
+	var rewrites []api.RewriteConfig
+	switch {
+	case t.UrlRewriteConfig != nil:
+		rewrites = t.UrlRewriteConfig.Rewrites
+	case t.HostHeaderRewriteConfig != nil:
+		rewrites = t.HostHeaderRewriteConfig.Rewrites
+	}
+	out := lb.Transform{Type: lb.TransformType(t.Type)}
+	for _, r := range rewrites { // there is one
+		out.Regex, out.Replace = aws.Val(r.Regex), aws.Val(r.Replace)
+	}
 	return out
 }
 

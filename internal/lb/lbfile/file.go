@@ -54,6 +54,14 @@ type Rule struct {
 	Priority   int         `json:"priority" doc:"1 to 50000"`
 	Conditions []Condition `json:"conditions"`
 	Actions    []Action    `json:"actions"`
+	Transforms []Transform `json:"transforms,omitempty" doc:"at most one of each type, with a forward"`
+}
+
+// Transform rewrites requests before they go to a target.
+type Transform struct {
+	Type    string `json:"type" doc:"host-header-rewrite or url-rewrite, the path with the query"`
+	Regex   string `json:"regex" doc:"regular expression, in the syntax of RE2"`
+	Replace string `json:"replace" doc:"instead of its first match; $1 is the first group, $$ a dollar sign"`
 }
 
 // Condition is met when any of its values matches.
@@ -227,6 +235,10 @@ func (l *Listener) spec(logged bool) (lb.Listener, error) {
 		rule := lb.Rule{Priority: r.Priority, Actions: actions(r.Actions)}
 		for _, c := range r.Conditions {
 			rule.Conditions = append(rule.Conditions, c.spec())
+		}
+		for _, t := range r.Transforms {
+			rule.Transforms = append(rule.Transforms,
+				lb.Transform{Type: lb.TransformType(t.Type), Regex: t.Regex, Replace: t.Replace})
 		}
 		out.Rules = append(out.Rules, rule)
 	}

@@ -25,7 +25,9 @@ const full = `{
       "conditions": [{"field": "path-pattern", "values": ["/a*"]},
         {"field": "query-string", "query_values": [{"Key": "k", "Value": "v"}]}],
       "actions": [{"type": "forward", "group_stickiness_seconds": 60,
-        "target_groups": [{"id": "g", "weight": 0}, {"id": "h"}]}]}],
+        "target_groups": [{"id": "g", "weight": 0}, {"id": "h"}]}],
+      "transforms": [{"type": "url-rewrite", "regex": "^/a(.*)$", "replace": "/b$1"},
+        {"type": "host-header-rewrite", "regex": ".*", "replace": "b.example"}]}],
     "default_actions": [{"type": "redirect", "redirect": {"StatusCode": 301, "Host": "b"}}],
     "attributes": {"idle_timeout_seconds": 5, "desync_mitigation_mode": "strictest",
       "response_headers": [{"Name": "X", "Value": "y"}]}
@@ -50,6 +52,10 @@ func TestSpec(t *testing.T) {
 	}
 	l, g := spec.Listeners[0], spec.Groups[0]
 	w := l.Rules[0].Actions[0].Forward.Groups
+	if tr := l.Rules[0].Transforms; len(tr) != 2 ||
+		tr[0] != (lb.Transform{Type: lb.URLRewrite, Regex: "^/a(.*)$", Replace: "/b$1"}) {
+		t.Errorf("transforms %+v", tr)
+	}
 	if w[0].Weight != 0 || w[1].Weight != 1 || l.Attributes.IdleTimeout != 5*time.Second ||
 		!l.Attributes.AccessLog || !g.Targets[0].Draining || g.Targets[0].Port != 80 ||
 		g.HealthCheck.Interval != 7*time.Second || g.Protocol != lb.HTTP {
@@ -67,6 +73,12 @@ func TestRefusedFiles(t *testing.T) {
 		"bad target":     `{"target_groups": [{"id": "g", "targets": [{"address": "x:1"}]}]}`,
 		"unknown protocol": `{"listeners": [{"id": "l", "protocol": "FTP", "default_actions": [
 			{"type": "fixed-response", "fixed_response": {"StatusCode": 200}}]}]}`,
+		"bad transform": `{"listeners": [{"id": "l", "protocol": "HTTP", "default_actions": [
+			{"type": "forward", "target_groups": [{"id": "g"}]}], "rules": [{"priority": 1,
+			"conditions": [{"field": "path-pattern", "values": ["/"]}],
+			"actions": [{"type": "forward", "target_groups": [{"id": "g"}]}],
+			"transforms": [{"type": "url-rewrite", "regex": "(?=a)", "replace": ""}]}]}],
+			"target_groups": [{"id": "g"}]}`,
 		"unknown action": `{"listeners": [{"id": "l", "protocol": "HTTP", "default_actions": [{"type": "dance"}]}]}`,
 	} {
 		f, err := Parse([]byte(text))
@@ -99,7 +111,8 @@ func TestSchema(t *testing.T) {
 	if len(schema.Properties) != 4 || fmt.Sprint(schema.Required) != "[listeners]" {
 		t.Errorf("properties %v, required %v", schema.Properties, schema.Required)
 	}
-	for _, word := range []string{"query_values", "certificates", "draining", "StatusCode"} {
+	for _, word := range []string{"query_values", "certificates", "draining", "StatusCode", "transforms",
+		"regex"} {
 		if !strings.Contains(string(b), `"`+word+`"`) {
 			t.Errorf("the schema does not know %s", word)
 		}

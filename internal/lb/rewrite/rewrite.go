@@ -58,27 +58,25 @@ func Compile(expr, replace string, fold bool) (*Rewrite, error) {
 // look-around, back-references, atomic groups, possessive quantifiers, subroutines, recursion, all
 // of which RE2 does not know either, and without the Unicode classes \p, which it does.
 func Expression(expr string, fold bool) (*regexp.Regexp, error) {
-	flags := syntax.Perl &^ syntax.UnicodeGroups
-	parsed, err := syntax.Parse(expr, flags)
-	if err != nil {
-		return nil, fmt.Errorf("regular expression %q: %w", expr, err)
-	}
-	prog, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return nil, fmt.Errorf("regular expression %q: %w", expr, err)
-	}
-	if n := len(prog.Inst); n > maxProgram {
-		return nil, fmt.Errorf("regular expression %q is too complex: %d instructions, limit is %d",
-			expr, n, maxProgram)
+	if err := check(expr); err != nil {
+		return nil, fmt.Errorf("regular expression '%s': %w", expr, err)
 	}
 	if fold {
 		expr = "(?i)" + expr
 	}
-	re, err := regexp.Compile(expr)
-	if err != nil {
-		return nil, fmt.Errorf("regular expression %q: %w", expr, err)
+	return regexp.Compile(expr)
+}
+
+func check(expr string) error {
+	parsed, err := syntax.Parse(expr, syntax.Perl&^syntax.UnicodeGroups)
+	if wrong, ok := errors.AsType[*syntax.Error](err); ok {
+		return fmt.Errorf("%s '%s'", wrong.Code, wrong.Expr)
 	}
-	return re, nil
+	prog, err := syntax.Compile(parsed.Simplify())
+	if err == nil && len(prog.Inst) > maxProgram {
+		err = fmt.Errorf("too complex: %d instructions, limit is %d", len(prog.Inst), maxProgram)
+	}
+	return err
 }
 
 // Append appends text with the first match replaced, at most limit bytes of it. Without a match it

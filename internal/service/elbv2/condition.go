@@ -8,6 +8,7 @@ import (
 
 	api "fairlead/internal/api/elbv2"
 	"fairlead/internal/aws"
+	"fairlead/internal/lb/rewrite"
 )
 
 // The fields of rule conditions.
@@ -210,7 +211,7 @@ func checkValues(field string, values, regexes []string, permitted *regexp.Regex
 		}
 	}
 	for _, v := range regexes {
-		if _, err := regexp.Compile(v); err != nil { // our own text
+		if _, err := rewrite.Expression(v, false); err != nil { // our own text
 			return invalid("Condition regex value '%s' is not valid", v)
 		}
 	}

@@ -52,6 +52,28 @@ func FuzzCondition(f *testing.F) {
 	})
 }
 
+// FuzzTransform: the same of a transform.
+func FuzzTransform(f *testing.F) {
+	f.Add(false, "^/dp/([A-Za-z0-9]+)/?$", "/product.php?id=$1")
+	f.Add(true, `\p{L}`, "$2")
+	f.Fuzz(func(t *testing.T, host bool, regex, replace string) {
+		rewrites := []api.RewriteConfig{{Regex: &regex, Replace: &replace}}
+		in := api.RuleTransform{Type: "url-rewrite", UrlRewriteConfig: &api.UrlRewriteConfig{Rewrites: rewrites}}
+		if host {
+			in = api.RuleTransform{Type: "host-header-rewrite",
+				HostHeaderRewriteConfig: &api.HostHeaderRewriteConfig{Rewrites: rewrites}}
+		}
+		once, err := normalTransforms([]api.RuleTransform{in})
+		if err != nil {
+			return
+		}
+		twice, err := normalTransforms(once)
+		if err != nil || !reflect.DeepEqual(once, twice) || !reflect.DeepEqual(once[0], in) {
+			t.Errorf("%+v became %+v, then %+v, %v", in, once, twice, err)
+		}
+	})
+}
+
 func TestActionsStayNormal(t *testing.T) {
 	group := new("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1")
 	for _, a := range []api.Action{

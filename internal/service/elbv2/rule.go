@@ -9,7 +9,6 @@ import (
 
 	api "fairlead/internal/api/elbv2"
 	"fairlead/internal/aws"
-	"fairlead/internal/elb"
 	"fairlead/internal/row"
 	"fairlead/internal/state"
 )
@@ -18,15 +17,16 @@ import (
 func (s *Service) CreateRule(
 	ctx context.Context, in *api.CreateRuleInput,
 ) (*api.CreateRuleOutput, error) {
-	if len(in.Transforms) > 0 {
-		return nil, elb.NotServed("Transforms")
-	}
 	conditions, err := normalConditions(in.Conditions)
 	if err != nil {
 		return nil, err
 	}
 	actions, err := normalActions(in.Actions)
 	if err != nil {
+		return nil, err
+	}
+	transforms, err := normalTransforms(in.Transforms)
+	if err := firstError(err, checkTransforms(transforms, actions)); err != nil {
 		return nil, err
 	}
 	tags, err := tagsOf(in.Tags)
@@ -39,7 +39,7 @@ func (s *Service) CreateRule(
 			return row.Rule{}, err
 		}
 		r := newRule(l, int(aws.Val(in.Priority)))
-		r.Conditions, r.Actions, r.Tags = conditions, actions, tags
+		r.Conditions, r.Actions, r.Transforms, r.Tags = conditions, actions, transforms, tags
 		return r, addRule(tx, l, r)
 	})
 	return &api.CreateRuleOutput{Rules: []api.Rule{describeRule(r)}}, err
@@ -132,17 +132,19 @@ func describeRule(r row.Rule) api.Rule {
 	return api.Rule{
 		RuleArn: &r.ARN, Priority: &priority, IsDefault: new(r.IsDefault()),
 		Conditions: slices.Concat([]api.RuleCondition{}, r.Conditions), Actions: r.Actions,
+		Transforms: slices.Concat([]api.RuleTransform{}, r.Transforms),
 	}
 }
 
-// ModifyRule replaces the conditions or the actions of a rule, or both.
+// ModifyRule replaces the conditions, the actions or the transforms of a rule, or several of them.
 func (s *Service) ModifyRule(
 	ctx context.Context, in *api.ModifyRuleInput,
 ) (*api.ModifyRuleOutput, error) {
-	if len(in.Transforms) > 0 {
-		return nil, elb.NotServed("Transforms")
-	}
-	if len(in.Conditions) == 0 && len(in.Actions) == 0 && !aws.Val(in.ResetTransforms) {
+	reset := aws.Val(in.ResetTransforms)
+	switch {
+	case len(in.Transforms) > 0 && reset: // our own text
+		return nil, invalid("Transforms and ResetTransforms cannot be specified at the same time")
+	case len(in.Conditions)+len(in.Actions)+len(in.Transforms) == 0 && !reset:
 		return nil, invalid("Either conditions or actions must be specified")
 	}
 	r, err := update(ctx, s, func(tx *state.Tx) (row.Rule, error) {
@@ -169,6 +171,14 @@ func modifyRule(tx *state.Tx, r row.Rule, in *api.ModifyRuleInput) (row.Rule, er
 		if r.Actions, err = normalActions(in.Actions); err != nil {
 			return r, err
 		}
+	}
+	if len(in.Transforms) > 0 || aws.Val(in.ResetTransforms) {
+		if r.Transforms, err = normalTransforms(in.Transforms); err != nil {
+			return r, err
+		}
+	}
+	if err := checkTransforms(r.Transforms, r.Actions); err != nil {
+		return r, err
 	}
 	return r, replaceRule(tx, r)
 }

@@ -34,7 +34,8 @@ func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 //	rows                                                    how many rows there are, by table
 //
 // The answer stands under the step as lines that begin with two spaces: PATH: VALUE, or !CODE:
-// MESSAGE. Values that have a name are shown as $name. A -> * shows everything.
+// MESSAGE. Values that have a name are shown as $name. A -> * shows everything. In a step, $$ is a
+// dollar sign.
 func TestScripts(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(scripts) == 0 {
@@ -113,6 +114,9 @@ func (s *script) words(line string) []string {
 	var words []string
 	for _, w := range word.FindAllString(line, -1) {
 		w = os.Expand(strings.ReplaceAll(w, "'", ""), func(name string) string {
+			if name == "$" {
+				return name
+			}
 			value, ok := s.vars[name]
 			if !ok {
 				s.t.Fatalf("%s: no variable %s", line, name)
