@@ -187,10 +187,9 @@ func openLog(name string) (*accessLog, error) {
 func (l *accessLog) write(records []lb.AccessRecord) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	buf := l.w.AvailableBuffer()
 	for i := range records {
-		buf = records[i].AppendLine(buf[:0])
-		l.w.Write(buf) // an error stays in the writer and shows at the end
+		line := records[i].AppendLine(l.w.AvailableBuffer())
+		l.w.Write(line) // an error stays in the writer and shows at the end
 	}
 	l.w.Flush()
 }
