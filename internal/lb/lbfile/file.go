@@ -57,13 +57,6 @@ type Rule struct {
 	Transforms []Transform `json:"transforms,omitempty" doc:"at most one of each type, with a forward"`
 }
 
-// Transform rewrites requests before they go to a target.
-type Transform struct {
-	Type    string `json:"type" doc:"host-header-rewrite or url-rewrite, the path with the query"`
-	Regex   string `json:"regex" doc:"regular expression, in the syntax of RE2"`
-	Replace string `json:"replace" doc:"instead of its first match; $1 is the first group, $$ a dollar sign"`
-}
-
 // Condition is met when any of its values matches.
 type Condition struct {
 	Field       string         `json:"field" doc:"host-header, path-pattern, http-header, query-string, http-request-method or source-ip"`
@@ -237,8 +230,7 @@ func (l *Listener) spec(logged bool) (lb.Listener, error) {
 			rule.Conditions = append(rule.Conditions, c.spec())
 		}
 		for _, t := range r.Transforms {
-			rule.Transforms = append(rule.Transforms,
-				lb.Transform{Type: lb.TransformType(t.Type), Regex: t.Regex, Replace: t.Replace})
+			rule.Transforms = append(rule.Transforms, t.spec())
 		}
 		out.Rules = append(out.Rules, rule)
 	}
