@@ -12,7 +12,7 @@ const (
 
 // bufPool keeps the buffers of a loop that no connection needs at the moment. Small and large ones are
 // apart: otherwise every place of a small one would hold a large one in the end.
-type bufPool struct{ small, large [][]byte }
+type bufPool struct{ small, large stock[[]byte] }
 
 // get returns an empty buffer for about n bytes.
 func (p *bufPool) get(n int) []byte {
@@ -20,9 +20,7 @@ func (p *bufPool) get(n int) []byte {
 	if n > smallBuf {
 		from, size = &p.large, n
 	}
-	if k := len(*from); k > 0 {
-		b := (*from)[k-1]
-		*from = (*from)[:k-1]
+	if b, ok := from.take(); ok {
 		return b
 	}
 	return make([]byte, 0, size)
@@ -42,9 +40,9 @@ func (p *bufPool) grow(b []byte, n int) []byte {
 func (p *bufPool) put(b []byte) {
 	switch n := cap(b); {
 	case n == 0 || n > largeBuf:
-	case n > smallBuf && len(p.large) < keepLarge:
-		p.large = append(p.large, b[:0])
-	case n <= smallBuf && len(p.small) < keepSmall:
-		p.small = append(p.small, b[:0])
+	case n > smallBuf:
+		p.large.add(b[:0], keepLarge)
+	default:
+		p.small.add(b[:0], keepSmall)
 	}
 }

@@ -2,6 +2,7 @@ package lb
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -37,7 +38,7 @@ func TestBufPool(t *testing.T) {
 		p.put(b)
 	}
 	kept := 0
-	for _, b := range append(p.small, p.large...) {
+	for _, b := range slices.Concat(p.small.items, p.large.items) {
 		kept += cap(b)
 	}
 	if limit := keepSmall*smallBuf + keepLarge*largeBuf; kept == 0 || kept > limit {

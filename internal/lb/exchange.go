@@ -137,11 +137,8 @@ type upstream interface {
 
 // newExchange takes an exchange from the loop's spare ones.
 func (l *loop) newExchange(d downstream, c *connInfo) *exchange {
-	var ex *exchange
-	if n := len(l.spare); n > 0 {
-		ex = l.spare[n-1]
-		l.spare = l.spare[:n-1]
-	} else {
+	ex, ok := l.spare.take()
+	if !ok {
 		ex = &exchange{loop: l}
 		ex.timer.H = ex
 	}
@@ -162,12 +159,16 @@ func (l *loop) land(ex *exchange) {
 	l.flights = l.flights[:len(l.flights)-1]
 }
 
+// keepExchanges bounds how many ended exchanges a loop keeps for their next use.
+const keepExchanges = 16 << 10
+
 // recycle makes exchanges that have ended available again, when nothing on the stack uses them.
 func (l *loop) recycle() {
 	for _, ex := range l.ended {
 		ex.reset()
-		l.spare = append(l.spare, ex)
+		l.spare.add(ex, keepExchanges)
 	}
+	clear(l.ended)
 	l.ended = l.ended[:0]
 }
 

@@ -55,9 +55,7 @@ const (
 
 // newStream takes a stream from the loop's spare ones.
 func (l *loop) newStream() *h2stream {
-	if n := len(l.spareStreams); n > 0 {
-		st := l.spareStreams[n-1]
-		l.spareStreams = l.spareStreams[:n-1]
+	if st, ok := l.spareStreams.take(); ok {
 		return st
 	}
 	return &h2stream{}
@@ -67,7 +65,7 @@ func (l *loop) newStream() *h2stream {
 // them. One that still waits in its connection's queue is left to the garbage collector.
 func (l *loop) recycleStreams() {
 	for _, st := range l.endedStreams {
-		if st.queued || len(l.spareStreams) == keepStreams {
+		if st.queued {
 			continue
 		}
 		out := st.out[:0]
@@ -75,7 +73,7 @@ func (l *loop) recycleStreams() {
 			out = nil
 		}
 		*st = h2stream{h2sender: h2sender{out: out, dropped: true}}
-		l.spareStreams = append(l.spareStreams, st)
+		l.spareStreams.add(st, keepStreams)
 	}
 	clear(l.endedStreams)
 	l.endedStreams = l.endedStreams[:0]

@@ -40,18 +40,19 @@ type loop struct {
 
 	rbuf      []byte // what is read, by whatever connection is being read
 	bufs      bufPool
-	pipes     []*pipe // empty pipes
-	noSplice  bool    // no pipes can be had
-	dirty     []*sock // to flush after the current event
-	lazy      []*sock // to flush after the current batch of events
-	lazySpare []*sock // memory for lazy
-	requeued  []*sock // to look at again after the current event
-	yielded   []*sock // to look at again after the next batch of events
+	pipes     stock[*pipe] // empty pipes
+	noSplice  bool         // no pipes can be had
+	dirty     []*sock      // to flush after the current event
+	lazy      []*sock      // to flush after the current batch of events
+	lazySpare []*sock      // memory for lazy
+	requeued  []*sock      // to look at again after the current event
+	yielded   []*sock      // to look at again after the next batch of events
 	ended     []*exchange
-	spare     []*exchange
+	spare     stock[*exchange]
 
 	endedStreams []*h2stream
-	spareStreams []*h2stream
+	spareStreams stock[*h2stream]
+	trimmer      trimmer
 
 	// Scratch space of parsers, valid during one event.
 	req   http1.Request
@@ -91,6 +92,7 @@ func newLoop(e *Engine, id int) (*loop, error) {
 // run serves until stopping is set.
 func (l *loop) run() {
 	settle, flushLazy := l.settle, l.flushLazy
+	l.trimmer.start(l)
 	for !l.stopping.Load() {
 		l.tick()
 		l.wheel.Advance(l.now, l.expire)
@@ -263,7 +265,7 @@ func (l *loop) closeAll() {
 			a.close()
 		}
 	}
-	for _, p := range l.pipes {
+	for _, p := range l.pipes.items {
 		p.close()
 	}
 	if l.reserve >= 0 {

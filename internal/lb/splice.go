@@ -29,9 +29,7 @@ type pipe struct {
 
 // getPipe takes a spare pipe or makes one; nil if that is not possible.
 func (l *loop) getPipe() *pipe {
-	if n := len(l.pipes); n > 0 {
-		p := l.pipes[n-1]
-		l.pipes = l.pipes[:n-1]
+	if p, ok := l.pipes.take(); ok {
 		return p
 	}
 	var fds [2]int
@@ -44,11 +42,9 @@ func (l *loop) getPipe() *pipe {
 
 // putPipe keeps an empty pipe for later; one with bytes in it is closed.
 func (l *loop) putPipe(p *pipe) {
-	if p.held == 0 && len(l.pipes) < keepPipes {
-		l.pipes = append(l.pipes, p)
-		return
+	if p.held > 0 || !l.pipes.add(p, keepPipes) {
+		p.close()
 	}
-	p.close()
 }
 
 func (p *pipe) close() {
