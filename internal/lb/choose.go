@@ -31,6 +31,9 @@ func (ex *exchange) forward(r *http1.Request) {
 		return
 	}
 	ex.assign(t)
+	if ex.grp.Lambda && !ex.invocable(r) {
+		return
+	}
 	ex.dispatch(r)
 }
 

@@ -20,8 +20,11 @@ func (t *Table) addGroup(spec Group) error {
 	g.Stickiness.Duration = cmp.Or(g.Stickiness.Duration, defaultStickiness)
 	t.groups = append(t.groups, g)
 	t.byID[g.ID] = g
+	if g.Lambda {
+		return compileFunction(g, &spec)
+	}
 	return errors.Join(
-		oneOf("protocol", g.Protocol, HTTP, HTTPS),
+		noFunction(g), oneOf("protocol", g.Protocol, HTTP, HTTPS),
 		oneOf("protocol version", g.Version, HTTP1, HTTP2, GRPC),
 		oneOf("algorithm", g.Algorithm, RoundRobin, LeastOutstanding, WeightedRandom),
 		checkStickiness(g), checkSlowStart(g), checkTargets(g), compileCheck(g),

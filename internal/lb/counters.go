@@ -95,6 +95,7 @@ func (s *LoadBalancerStats) add(o *LoadBalancerStats) {
 	s.DroppedInvalidHeaderRequestCount += o.DroppedInvalidHeaderRequestCount
 	s.ForwardedInvalidHeaderCount += o.ForwardedInvalidHeaderCount
 	s.NonStickyRequestCount += o.NonStickyRequestCount
+	s.LambdaTargetProcessedBytes += o.LambdaTargetProcessedBytes
 }
 
 func (s *GroupStats) add(o *GroupStats) {
@@ -107,6 +108,8 @@ func (s *GroupStats) add(o *GroupStats) {
 	s.TargetTLSNegotiationErrorCount += o.TargetTLSNegotiationErrorCount
 	s.UnhealthyRoutingRequestCount += o.UnhealthyRoutingRequestCount
 	s.GrpcRequestCount += o.GrpcRequestCount
+	s.LambdaUserError += o.LambdaUserError
+	s.LambdaInternalError += o.LambdaInternalError
 	s.TargetResponseTime.add(&o.TargetResponseTime)
 }
 

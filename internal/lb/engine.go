@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fairlead/internal/lb/lambda"
 )
 
 // Network opens sockets inside named networks: a network namespace, usually. The empty node is the
@@ -75,6 +77,7 @@ type Engine struct {
 	tls        *tls.Config
 	warn       warnings
 
+	functions      *lambda.Invoker
 	posting        sync.WaitGroup // work that exchanges have posted
 	batches        chan *recordBatch
 	spareBatches   chan *recordBatch
@@ -107,8 +110,8 @@ func New(cfg Config) (*Engine, error) {
 		start: time.Now(), live: emptyLive(), targets: map[identity]*target{},
 		bindings: map[bindKey]*binding{}, watches: map[*target]*watch{},
 		watchers: map[chan struct{}]struct{}{}, batches: make(chan *recordBatch, recordQueue),
-		inherited: slices.Clone(cfg.Inherited),
-		tls:       serverTLS(), spareBatches: make(chan *recordBatch, 4),
+		inherited: slices.Clone(cfg.Inherited), functions: lambda.NewInvoker(),
+		tls: serverTLS(), spareBatches: make(chan *recordBatch, 4),
 	}
 	if e.network == nil {
 		e.network = hostNetwork{}
@@ -314,6 +317,7 @@ func (e *Engine) Close() error {
 	e.running.Wait()
 	e.posting.Wait()
 	e.probing.Wait()
+	e.functions.Close()
 	close(e.batches)
 	if e.conns != nil {
 		close(e.conns)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fairlead/internal/lb/http1"
+	"fairlead/internal/lb/lambda"
 	"fairlead/internal/lb/poll"
 )
 
@@ -204,6 +205,8 @@ func (ex *exchange) Expired() {
 		ex.cut("idle timeout")
 	case !ex.reqDone && (ex.up == nil || ex.acceptsBody()):
 		ex.fail(408, "request body not complete in time")
+	case ex.grp != nil && ex.grp.Lambda:
+		ex.functionFailed(lambda.ErrTimeout)
 	default:
 		ex.fail(504, "target did not answer in time")
 	}

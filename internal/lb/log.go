@@ -49,6 +49,9 @@ func (b *recordBatch) reserve(n int) {
 func (ex *exchange) logged() {
 	if ex.stats != nil {
 		ex.stats.ProcessedBytes += uint64(ex.received + ex.sent)
+		if ex.tgt != nil && ex.grp.Lambda {
+			ex.stats.LambdaTargetProcessedBytes += uint64(ex.received + ex.sent)
+		}
 	}
 	l := ex.loop
 	if ex.ln == nil || !ex.ln.Attributes.AccessLog || l.eng.accessLog == nil {
@@ -130,6 +133,9 @@ func (ex *exchange) fillTimes(r *AccessRecord) {
 		return
 	}
 	r.Target, r.TargetKey = ex.tgt.addr, ex.tgt.key
+	if ex.dispatched == 0 {
+		return // a function was not invoked for it
+	}
 	r.RequestTime = ex.dispatched - ex.created
 	if ex.answered > 0 {
 		r.TargetTime = ex.answered - ex.dispatched

@@ -61,6 +61,7 @@ type loop struct {
 	view  match.View
 
 	posted     int // pieces of work that goroutines do for it
+	collected  int // bytes of request bodies held for functions
 	records    *recordBatch
 	counters   *loopCounters
 	clients    int // client connections

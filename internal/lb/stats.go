@@ -29,6 +29,7 @@ type LoadBalancerStats struct {
 	DroppedInvalidHeaderRequestCount  uint64
 	ForwardedInvalidHeaderCount       uint64
 	NonStickyRequestCount             uint64
+	LambdaTargetProcessedBytes        uint64
 }
 
 // GroupStats are the counters of a target group, with the names of CloudWatch.
@@ -40,6 +41,8 @@ type GroupStats struct {
 	TargetTLSNegotiationErrorCount uint64
 	UnhealthyRoutingRequestCount   uint64
 	GrpcRequestCount               uint64
+	LambdaUserError                uint64
+	LambdaInternalError            uint64
 	TargetResponseTime             Histogram
 }
 

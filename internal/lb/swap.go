@@ -152,7 +152,9 @@ func (l *loop) apply(lv *live, removed map[*target]bool) {
 		}
 	}
 	for _, ex := range slices.Clone(l.flights) {
-		if removed[ex.tgt] {
+		// An invocation under way is no connection with a target: there is no deregistration delay
+		// for functions, and it ends as it would have.
+		if removed[ex.tgt] && !ex.grp.Lambda {
 			ex.cut("deregistration delay is over")
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"fairlead/internal/lb/lambda"
 	"fairlead/internal/lb/match"
 )
 
@@ -224,6 +225,7 @@ const (
 // Group is a target group.
 type Group struct {
 	ID       string // unique in the table; the ARN, usually
+	Lambda   bool   // its one target is a function; it has neither protocol nor algorithm
 	Protocol Protocol
 	Version  ProtocolVersion
 	// Node names the network from which targets are connected and probed, as [Network]
@@ -239,6 +241,8 @@ type Group struct {
 	// MinHealthy and MinHealthyPercent are the thresholds of unhealthy-state routing: with fewer
 	// healthy targets all are used. 0 means 1 target, and no percentage.
 	MinHealthy, MinHealthyPercent int
+	// MultiValueHeaders tells a function all values of a header, and takes as many from it.
+	MultiValueHeaders bool
 
 	HealthCheck HealthCheck
 	Targets     []Target
@@ -262,7 +266,8 @@ type Stickiness struct {
 }
 
 // HealthCheck says how the targets of a group are probed. Zero values mean the defaults that AWS
-// has for groups of Application Load Balancers.
+// has for groups of Application Load Balancers; those of functions are 35 s, 30 s and 5, and whoever
+// wants them not to be probed, as AWS does by default, says so.
 type HealthCheck struct {
 	Disabled           bool
 	Protocol           Protocol      // HTTP, HTTPS or TCP; empty means the group's protocol
@@ -280,7 +285,9 @@ type Target struct {
 	ID   string // the instance id or address under which it was registered
 	Port uint16 // the port under which it was registered
 	Addr netip.AddrPort
-	Zone string
+	// Function is the target of a Lambda group, in place of port and address.
+	Function Function
+	Zone     string
 	// Draining targets get no new requests. A target that is no longer in the table is cut: its
 	// requests in flight end with 502. Waiting for the deregistration delay is the caller's.
 	Draining bool
@@ -288,6 +295,9 @@ type Target struct {
 	// zero value means that the target is new.
 	LastHealth HealthState
 }
+
+// Function names a function and where it is invoked, see package lambda.
+type Function = lambda.Function
 
 // TargetKey identifies a target. The same instance may be in a group several times with different
 // ports, and in several groups with different health.

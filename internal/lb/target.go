@@ -24,6 +24,7 @@ type target struct {
 type identity struct {
 	key      TargetKey
 	addr     netip.AddrPort
+	function Function
 	node     string
 	source   netip.Addr
 	protocol Protocol
@@ -33,7 +34,7 @@ type identity struct {
 func identityOf(g *group, t *Target) identity {
 	return identity{
 		key: TargetKey{Group: g.ID, ID: t.ID, Port: t.Port}, addr: t.Addr,
-		node: g.Node, source: g.Source, protocol: g.Protocol, version: g.Version,
+		function: t.Function, node: g.Node, source: g.Source, protocol: g.Protocol, version: g.Version,
 	}
 }
 

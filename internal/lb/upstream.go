@@ -42,6 +42,9 @@ type pool struct {
 
 // upstreamFor finds or opens a connection for an exchange.
 func (l *loop) upstreamFor(ex *exchange, mayReuse bool) (up upstream, reused bool, err error) {
+	if ex.grp.Lambda {
+		return &call{ex: ex, loop: l}, false, nil
+	}
 	if ex.grp.Version != HTTP1 {
 		u, reused, err := l.h2For(ex)
 		if err != nil {

@@ -93,6 +93,9 @@ func firstVerdict(last HealthState) probe.Verdict {
 func (e *Engine) startProbes(w *watch, c probe.Check) {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.check, w.cancel = c, cancel
+	if c.Protocol == probe.Function {
+		c.Invoke = e.invocation(w.tgt, c)
+	}
 	e.probing.Go(func() {
 		probe.Run(ctx, e.network, &c, w.tgt.addr, func(r probe.Result) {
 			e.observe(ctx, w, &c, r)

@@ -4,6 +4,7 @@
 package probe
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -22,7 +23,7 @@ const (
 
 // Check says how a target is asked and how its answers are judged.
 type Check struct {
-	Protocol           string // HTTP, HTTPS or TCP
+	Protocol           string // HTTP, HTTPS, TCP or Function
 	Version            string // HTTP1, HTTP2 or GRPC
 	Path               string
 	Port               uint16 // 0 is the port of the target
@@ -32,12 +33,21 @@ type Check struct {
 	Matcher            Matcher
 	Node               string     // the network from which the target is asked
 	Source             netip.Addr // the local address, if valid
+
+	// For Function: Invoke asks the function and returns the status of its answer. MultiValue is the
+	// form of event and answer.
+	Invoke     func(context.Context) (status int, err error)
+	MultiValue bool
 }
+
+// Function is the protocol of checks whose target is a function.
+const Function = "function"
 
 // Validate says what is wrong with a check.
 func (c *Check) Validate() error {
 	var errs []error
-	if c.Protocol != "HTTP" && c.Protocol != "HTTPS" && c.Protocol != "TCP" {
+	if c.Protocol != "HTTP" && c.Protocol != "HTTPS" && c.Protocol != "TCP" &&
+		c.Protocol != Function {
 		errs = append(errs, fmt.Errorf("health check protocol %q", c.Protocol))
 	}
 	if !strings.HasPrefix(c.Path, "/") || strings.ContainsAny(c.Path, " \r\n\x00") {
@@ -102,5 +112,5 @@ func (c *Check) Equal(o *Check) bool {
 // comparable is a check without its matcher, for comparing.
 func (c Check) comparable() any {
 	return [...]any{c.Protocol, c.Version, c.Path, c.Port, c.Interval, c.Timeout,
-		c.HealthyThreshold, c.UnhealthyThreshold, c.Node, c.Source}
+		c.HealthyThreshold, c.UnhealthyThreshold, c.Node, c.Source, c.MultiValue}
 }

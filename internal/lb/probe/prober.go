@@ -44,11 +44,15 @@ func Run(ctx context.Context, nw Network, c *Check, target netip.AddrPort, repor
 
 // Probe asks a target once.
 func Probe(ctx context.Context, nw Network, c *Check, target netip.AddrPort) Result {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	if c.Protocol == Function {
+		code, err := c.Invoke(ctx)
+		return c.judge(code, err)
+	}
 	if c.Port != 0 {
 		target = netip.AddrPortFrom(target.Addr(), c.Port)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
 	conn, err := connect(ctx, nw, c, target)
 	if err != nil {
 		return failure(err)
@@ -59,6 +63,11 @@ func Probe(ctx context.Context, nw Network, c *Check, target netip.AddrPort) Res
 		return Success
 	}
 	code, err := ask(conn, c, target)
+	return c.judge(code, err)
+}
+
+// judge says what an answer means.
+func (c *Check) judge(code int, err error) Result {
 	switch {
 	case err != nil:
 		return failure(err)
