@@ -116,13 +116,16 @@ func (a *Answer) readBody(m map[string]json.RawMessage) (err error) {
 	return nil
 }
 
+// headOverhead is what a head has besides its headers and phrase, in bytes, rounded up.
+const headOverhead = 64
+
 // readHeaders takes the headers in the order of their names: JSON has none.
 func (a *Answer) readHeaders(m map[string]json.RawMessage, multiValue bool) error {
 	headers, err := headersOf(m, multiValue)
 	if err != nil {
 		return err
 	}
-	size := 0
+	size := headOverhead + len(a.Reason)
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		for _, value := range headers[name] {
 			if err := a.addField(name, value); err != nil {
@@ -132,7 +135,7 @@ func (a *Answer) readHeaders(m map[string]json.RawMessage, multiValue bool) erro
 		}
 	}
 	if size > http1.MaxResponseHead || len(a.Fields) > http1.MaxFields {
-		return fmt.Errorf("%d headers of %d bytes, more than %d or %d bytes", len(a.Fields), size,
+		return fmt.Errorf("%d headers of %d bytes, limits are %d and %d", len(a.Fields), size,
 			http1.MaxFields, http1.MaxResponseHead)
 	}
 	return nil
