@@ -6,15 +6,33 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fairlead/internal/lb"
 	"fairlead/internal/lb/lbfile"
 )
 
 // TestExampleOfLB holds the example in the help text to the format.
 func TestExampleOfLB(t *testing.T) {
-	from, to := strings.IndexByte(lbHelp, '{'), strings.LastIndexByte(lbHelp, '}')
-	if _, err := lbfile.Parse([]byte(lbHelp[from : to+1])); err != nil {
-		t.Errorf("the example in `fairlead lb --help` is refused: %v", err)
+	file, group, _ := strings.Cut(lbHelp, "A target group of the type lambda")
+	for what, text := range map[string]string{
+		"example": braces(file), "group": `{"listeners": [], "target_groups": [` + braces(group) + `]}`,
+	} {
+		f, err := lbfile.Parse([]byte(text))
+		if err != nil {
+			t.Fatalf("the %s in `fairlead lb --help` is refused: %v", what, err)
+		}
+		spec, err := f.Spec()
+		if err == nil {
+			_, err = lb.Compile(spec)
+		}
+		if err != nil {
+			t.Errorf("the %s in `fairlead lb --help` is refused: %v", what, err)
+		}
 	}
+}
+
+// braces is the text from the first brace to the last.
+func braces(s string) string {
+	return s[strings.IndexByte(s, '{') : strings.LastIndexByte(s, '}')+1]
 }
 
 // TestEveryCommandTeaches holds every command and flag to an explanation.

@@ -29,6 +29,13 @@ refused with the reason and changes nothing. It needs no root above port 1023.
     ]
   }
 
+A target group of the type lambda has one function as its target. It is invoked over the Lambda
+Invoke API at its endpoint, which the runtime interface emulator in Lambda's images serves (where
+every function is called "function"), and "sam local start-lambda":
+
+  {"id": "f", "type": "lambda",
+   "targets": [{"endpoint": "http://127.0.0.1:9000", "function": "function"}]}
+
 The JSON schema of the whole format: fairlead lb --schema`
 
 func lbCommand() *cobra.Command {

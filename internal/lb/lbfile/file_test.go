@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,7 +36,10 @@ const full = `{
   "target_groups": [
     {"id": "g", "targets": [{"address": "10.0.0.1:80", "draining": true}],
       "health_check": {"path": "/h", "interval_seconds": 7, "matcher": "200-204"}},
-    {"id": "h", "protocol": "HTTPS", "stickiness": "lb_cookie"}]
+    {"id": "h", "protocol": "HTTPS", "stickiness": "lb_cookie"},
+    {"id": "f", "type": "lambda", "multi_value_headers": true, "targets": [
+      {"endpoint": "http://127.0.0.1:9000", "function": "function", "qualifier": "live"}]},
+    {"id": "checked", "type": "lambda", "health_check": {"enabled": true, "path": "/h"}}]
 }`
 
 func TestSpec(t *testing.T) {
@@ -61,6 +65,12 @@ func TestSpec(t *testing.T) {
 		g.HealthCheck.Interval != 7*time.Second || g.Protocol != lb.HTTP {
 		t.Errorf("%+v %+v", l, g)
 	}
+	fn := spec.Groups[2]
+	want := lb.Function{Endpoint: "http://127.0.0.1:9000", Name: "function", Qualifier: "live"}
+	if !fn.Lambda || !fn.MultiValueHeaders || !fn.HealthCheck.Disabled || fn.Protocol != "" ||
+		fn.Targets[0].Function != want || spec.Groups[3].HealthCheck.Disabled {
+		t.Errorf("%+v", fn)
+	}
 }
 
 func TestRefusedFiles(t *testing.T) {
@@ -79,7 +89,21 @@ func TestRefusedFiles(t *testing.T) {
 			"actions": [{"type": "forward", "target_groups": [{"id": "g"}]}],
 			"transforms": [{"type": "url-rewrite", "regex": "(?=a)", "replace": ""}]}]}],
 			"target_groups": [{"id": "g"}]}`,
-		"unknown action": `{"listeners": [{"id": "l", "protocol": "HTTP", "default_actions": [{"type": "dance"}]}]}`,
+		"unknown type":             `{"target_groups": [{"id": "g", "type": "alb"}]}`,
+		"function with a protocol": `{"target_groups": [{"id": "g", "type": "lambda", "protocol": "HTTP"}]}`,
+		"function with an address": `{"target_groups": [{"id": "g", "type": "lambda", "targets": [
+			{"address": "127.0.0.1:1", "endpoint": "http://h", "function": "f"}]}]}`,
+		"function without endpoint": `{"target_groups": [{"id": "g", "type": "lambda", "targets": [
+			{"function": "f"}]}]}`,
+		"two functions": `{"target_groups": [{"id": "g", "type": "lambda", "targets": [
+			{"endpoint": "http://h", "function": "f"}, {"endpoint": "http://h", "function": "g"}]}]}`,
+		"function among addresses": `{"target_groups": [{"id": "g", "targets": [
+			{"address": "127.0.0.1:1", "endpoint": "http://h", "function": "f"}]}]}`,
+		"enabled for addresses": `{"target_groups": [{"id": "g", "health_check": {"enabled": true}}]}`,
+		"enabled and disabled": `{"target_groups": [{"id": "g", "type": "lambda",
+			"health_check": {"enabled": true, "disabled": true}}]}`,
+		"multi-value for addresses": `{"target_groups": [{"id": "g", "multi_value_headers": true}]}`,
+		"unknown action":            `{"listeners": [{"id": "l", "protocol": "HTTP", "default_actions": [{"type": "dance"}]}]}`,
 	} {
 		f, err := Parse([]byte(text))
 		var spec lb.TableSpec
@@ -112,7 +136,7 @@ func TestSchema(t *testing.T) {
 		t.Errorf("properties %v, required %v", schema.Properties, schema.Required)
 	}
 	for _, word := range []string{"query_values", "certificates", "draining", "StatusCode", "transforms",
-		"regex"} {
+		"regex", "multi_value_headers", "endpoint"} {
 		if !strings.Contains(string(b), `"`+word+`"`) {
 			t.Errorf("the schema does not know %s", word)
 		}
@@ -167,6 +191,36 @@ func TestRunReloads(t *testing.T) {
 	await(t, addr, "one")
 	write(`"two"`)
 	await(t, addr, "two")
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// A function of the file is invoked.
+func TestRunFunction(t *testing.T) {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"statusCode": 200, "body": %q}`, r.URL)
+	}))
+	defer api.Close()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	free.Close()
+	path := filepath.Join(t.TempDir(), "lb.json")
+	text := fmt.Sprintf(`{"listeners": [{"id": "l", "protocol": "HTTP", "addresses": [%q],
+		"default_actions": [{"type": "forward", "target_groups": [{"id": "f"}]}]}],
+		"target_groups": [{"id": "f", "type": "lambda", "targets": [{"endpoint": %q,
+		"function": "hello", "qualifier": "live"}]}]}`, addr, api.URL)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- Run(ctx, path, 1, slog.New(slog.DiscardHandler)) }()
+	await(t, addr, "/2015-03-31/functions/hello/invocations?Qualifier=live")
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
