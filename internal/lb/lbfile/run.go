@@ -34,7 +34,7 @@ const (
 // when it changes. loops is the number of event loops, 0 for one per CPU. It returns an error if the
 // first configuration cannot be served.
 func Run(ctx context.Context, path string, loops int, log *slog.Logger) error {
-	f, err := Load(path)
+	f, seen, err := read(path, nil)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func Run(ctx context.Context, path string, loops int, log *slog.Logger) error {
 	if f.Handover != "" {
 		offering.Go(func() { offer(serving, stop, engine, f.Handover, log) })
 	}
-	watch(serving, engine, path, f, log)
+	watch(serving, engine, path, f, seen, log)
 	stop()
 	offering.Wait()
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
@@ -115,26 +115,24 @@ func swap(e *lb.Engine, f *File) error {
 	return e.Swap(table)
 }
 
-// watch reloads the configuration whenever one of its files has changed, until ctx ends.
-func watch(ctx context.Context, e *lb.Engine, path string, f *File, log *slog.Logger) {
+// watch reloads the configuration f whenever the stamp of its files is not the one seen, until ctx
+// ends.
+func watch(ctx context.Context, e *lb.Engine, path string, f *File, seen string, log *slog.Logger) {
 	tick := time.NewTicker(reloadEvery)
 	defer tick.Stop()
-	seen := stamp(path, f)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if now := stamp(path, f); now == seen {
+		if stampOf(path)+stampOfCertificates(f) == seen {
 			continue
 		}
-		next, err := Load(path)
-		if err == nil {
-			f = next
+		var err error
+		if f, seen, err = read(path, f); err == nil {
 			err = swap(e, f)
 		}
-		seen = stamp(path, f)
 		if err != nil {
 			log.Error("reload configuration", "error", err)
 			continue
@@ -143,9 +141,21 @@ func watch(ctx context.Context, e *lb.Engine, path string, f *File, log *slog.Lo
 	}
 }
 
-// stamp is a text that changes when one of the files of a configuration does.
-func stamp(path string, f *File) string {
-	out := stampOf(path)
+// read loads the configuration, and returns the one before if that fails. The stamp is of before the
+// files were read: a change meanwhile shows as one.
+func read(path string, before *File) (f *File, stamp string, err error) {
+	stamp = stampOf(path)
+	if f, err = Load(path); err != nil {
+		f = before
+	}
+	return f, stamp + stampOfCertificates(f), err
+}
+
+// stampOfCertificates changes when a file that a configuration names does; so does stampOf for one.
+func stampOfCertificates(f *File) (out string) {
+	if f == nil {
+		return ""
+	}
 	for _, l := range f.Listeners {
 		for _, c := range l.Certificates {
 			out += stampOf(c.CertFile) + stampOf(c.KeyFile)
