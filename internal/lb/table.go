@@ -289,7 +289,8 @@ type Target struct {
 	Function Function
 	Zone     string
 	// Draining targets get no new requests. A target that is no longer in the table is cut: its
-	// requests in flight end with 502. Waiting for the deregistration delay is the caller's.
+	// requests in flight end with 502; but not those to a function. Waiting for the deregistration
+	// delay is the caller's.
 	Draining bool
 	// LastHealth is what was known before a restart. It is the state until the first probe; the
 	// zero value means that the target is new.

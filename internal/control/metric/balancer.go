@@ -74,6 +74,13 @@ var groupCounters = []counter[lb.GroupStats]{
 	{grpcRequests, func(s lb.GroupStats) uint64 { return s.GrpcRequestCount }},
 }
 
+// functionCounters are published for the target group of a function, behind its load balancer and by
+// itself.
+var functionCounters = []counter[lb.GroupStats]{
+	{"LambdaUserError", func(s lb.GroupStats) uint64 { return s.LambdaUserError }},
+	{"LambdaInternalError", func(s lb.GroupStats) uint64 { return s.LambdaInternalError }},
+}
+
 // Metrics of groups that load balancers do not have.
 const (
 	unhealthyRouting = "UnhealthyRoutingRequestCount"
@@ -93,6 +100,8 @@ func (p *publication) balancers(r state.Reader, stats lb.Stats) {
 			float64(now.ActiveConnections))
 		p.gauge(b.Scope, "ProcessedBytes", cloudwatch.StandardUnitBytes, dims,
 			float64(now.ProcessedBytes-last.ProcessedBytes))
+		p.gauge(b.Scope, "LambdaTargetProcessedBytes", cloudwatch.StandardUnitBytes, dims,
+			float64(now.LambdaTargetProcessedBytes-last.LambdaTargetProcessedBytes))
 	}
 }
 
@@ -112,6 +121,11 @@ func (p *publication) groups(r state.Reader, stats lb.Stats) {
 			if c.name != unhealthyRouting && c.name != grpcRequests {
 				p.count(b.Scope, c.name, whole, n)
 			}
+		}
+		for _, c := range functionCounters {
+			n := c.of(now) - c.of(last)
+			p.count(b.Scope, c.name, part, n)
+			p.count(b.Scope, c.name, dimensions("TargetGroup", groupPath(arn)), n)
 		}
 		if times := values(now.TargetResponseTime.Sub(last.TargetResponseTime)); len(times) > 0 {
 			const name = "TargetResponseTime"

@@ -76,12 +76,14 @@ func published(c *Controller, from time.Time) (lines []string) {
 // TestPublish: what was counted since the last time is published, under AWS's names, and no zeros.
 func TestPublish(t *testing.T) {
 	e, c := newBench(t)
-	e.stats.LoadBalancers["app/web/b1"] = lb.LoadBalancerStats{ELB5XX: 9, ActiveConnections: 4, ProcessedBytes: 100}
+	e.stats.LoadBalancers["app/web/b1"] = lb.LoadBalancerStats{ELB5XX: 9, ActiveConnections: 4,
+		ProcessedBytes: 100, LambdaTargetProcessedBytes: 60}
 	times := lb.Histogram{Count: 3, Seconds: 0.6}
 	times.Buckets[70] = 3
 	e.stats.Groups[group] = lb.GroupStats{RequestCount: 6, Target2XX: 1, Target5XX: 5, GrpcRequestCount: 1,
-		TargetResponseTime: times}
+		LambdaUserError: 2, LambdaInternalError: 1, TargetResponseTime: times}
 	c.Publish(noon)
+	const alone = " TargetGroup=targetgroup/web/g1: "
 	const whole, part, zone = " LoadBalancer=app/web/b1: ", " LoadBalancer=app/web/b1,TargetGroup=targetgroup/web/g1: ",
 		" AvailabilityZone=ra,LoadBalancer=app/web/b1,TargetGroup=targetgroup/web/g1: "
 	want := []string{
@@ -90,6 +92,9 @@ func TestPublish(t *testing.T) {
 		"HTTPCode_Target_2XX_Count" + whole + "1 Count in 1", "HTTPCode_Target_5XX_Count" + part + "3 Count in 3",
 		"HTTPCode_Target_5XX_Count" + whole + "3 Count in 3", "HealthyHostCount" + part + "1 Count in 1",
 		"HealthyHostCount" + zone + "1 Count in 1", "ProcessedBytes" + whole + "100 Bytes in 1",
+		"LambdaTargetProcessedBytes" + whole + "60 Bytes in 1",
+		"LambdaUserError" + part + "2 Count in 2", "LambdaUserError" + alone + "2 Count in 2",
+		"LambdaInternalError" + part + "1 Count in 1", "LambdaInternalError" + alone + "1 Count in 1",
 		"RequestCount" + part + "6 Count in 6", "RequestCount" + whole + "6 Count in 6",
 		"TargetResponseTime" + part + "0.6 Seconds in 3", "TargetResponseTime" + whole + "0.6 Seconds in 3",
 		"UnHealthyHostCount" + part + "1 Count in 1", "UnHealthyHostCount" + zone + "1 Count in 1",
