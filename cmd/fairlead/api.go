@@ -42,7 +42,9 @@ func (i *instance) router() *wire.Router {
 	iam.New(i.store).Register(r)
 	ec2.New(i.store).Register(r)
 	acm.New(i.store).Register(r)
-	elbv2.New(i.store, elbv2.Config{DNSSuffix: i.cfg.dnsSuffix}).Register(r)
+	elbv2.New(i.store, elbv2.Config{
+		DNSSuffix: i.cfg.dnsSuffix, Lambda: i.cfg.lambdaEndpoint != "",
+	}).Register(r)
 	i.logs.Register(r)
 	ecs.New(i.store, time.Now).Register(r)
 	cloudwatch.New(i.store, i.metrics, time.Now).Register(r)

@@ -49,6 +49,7 @@ func (i *instance) loops(balancer *balancer.Controller) map[string]func(context.
 func (i *instance) balancer(plane dataPlane) *balancer.Controller {
 	return balancer.New(balancer.Config{
 		Store: i.store, Engine: plane, Logger: i.cfg.logger, FrontDoor: i.cfg.frontDoor,
+		LambdaEndpoint: i.cfg.lambdaEndpoint,
 	})
 }
 

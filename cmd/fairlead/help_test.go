@@ -101,3 +101,16 @@ func TestParsePool(t *testing.T) {
 		}
 	}
 }
+
+func TestLambdaEndpoint(t *testing.T) {
+	o := options{listen: "127.0.0.1:4566", logLevel: "info", dataDir: t.TempDir()}
+	for endpoint, ok := range map[string]bool{
+		"": true, "http://127.0.0.1:3001": true, "127.0.0.1:3001": false, "http://h?a=b": false,
+	} {
+		o.lambdaEndpoint = endpoint
+		if _, err := o.config(); (err == nil) != ok ||
+			err != nil && !strings.Contains(err.Error(), "--lambda-endpoint") {
+			t.Errorf("%q: %v", endpoint, err)
+		}
+	}
+}

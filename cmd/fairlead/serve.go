@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fairlead/internal/lb"
+	"fairlead/internal/lb/lambda"
 	"fairlead/internal/wire"
 )
 
@@ -36,6 +37,8 @@ type options struct {
 	frontDoor     string
 	publicPool    string
 	logLevel      string
+
+	lambdaEndpoint string
 }
 
 // defaultDataDir is where a server keeps its things.
@@ -51,6 +54,12 @@ With --takeover it takes over from the Fairlead that runs on the same data direc
 connections wait for a moment instead of being refused, requests in flight end in the old process.
 SIGUSR2 makes a running Fairlead start its binary anew in this way, after an upgrade say.
 
+With --lambda-endpoint, Lambda functions can be targets of load balancers. Fairlead does not run them; it
+posts to URL/2015-03-31/functions/NAME/invocations, where NAME is that of the ARN that was registered,
+with ?Qualifier= for its version or alias. "sam local start-lambda" serves that, and so does the runtime
+interface emulator in Lambda's own images, where every function is called "function". Calls are not
+signed.
+
 Without --access-key, any well-formed credentials are accepted, on loopback only.`
 
 func serveCommand() *cobra.Command {
@@ -62,7 +71,8 @@ func serveCommand() *cobra.Command {
 		Example: `  sudo fairlead serve
   sudo fairlead serve --ephemeral --allow-reset                     # in CI
   sudo fairlead serve --data-dir /srv/two --listen 127.0.0.1:5566 \
-      --dns 127.0.0.1:5553 --front-door ""                          # a second one`,
+      --dns 127.0.0.1:5553 --front-door ""                          # a second one
+  sudo fairlead serve --lambda-endpoint http://127.0.0.1:3001       # beside sam local start-lambda`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), o) },
 	}
@@ -85,6 +95,8 @@ func serveCommand() *cobra.Command {
 		"address on which all internet-facing load balancers share their ports by Host and SNI; empty is none")
 	f.StringVar(&o.publicPool, "public-pool", "",
 		"network that public addresses are taken from (default a /16 of 127.0.0.0/8)")
+	f.StringVar(&o.lambdaEndpoint, "lambda-endpoint", "",
+		"URL of a Lambda Invoke API, for target groups of type lambda; without it they are refused")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	return cmd
 }
@@ -157,6 +169,11 @@ func (o options) config() (config, error) {
 	if o.frontDoor != "" {
 		if c.frontDoor, err = netip.ParseAddr(o.frontDoor); err != nil {
 			return c, fmt.Errorf("--front-door: %w", err)
+		}
+	}
+	if o.lambdaEndpoint != "" {
+		if err := lambda.CheckEndpoint(o.lambdaEndpoint); err != nil {
+			return c, fmt.Errorf("--lambda-endpoint: %w", err)
 		}
 	}
 	return c, c.chooseDir()

@@ -46,6 +46,7 @@ func TestAttributeValues(t *testing.T) {
 func TestStandardsArePermitted(t *testing.T) {
 	for _, of := range []Attributes{
 		OfBalancer(row.LoadBalancer{Scheme: "internal"}), OfGroup(row.TargetGroup{}),
+		OfGroup(row.TargetGroup{TargetType: "lambda"}),
 		OfListener(row.Listener{Protocol: "HTTPS"}), OfListener(row.Listener{Protocol: "HTTP"}),
 	} {
 		for _, a := range of {
@@ -85,6 +86,29 @@ func TestUnprobed(t *testing.T) {
 	} {
 		if h, _ := Unprobed(b, c.inUse, c.t); h.State != c.want {
 			t.Errorf("in use %v, %+v: %q, want %q", c.inUse, c.t, h.State, c.want)
+		}
+	}
+}
+
+func TestFunctionOf(t *testing.T) {
+	const prefix = "arn:aws:lambda:eu-west-1:123456789012:function:"
+	for text, want := range map[string]Function{
+		prefix + "hello":         {"eu-west-1", "hello", ""},
+		prefix + "a-B_9:live":    {"eu-west-1", "a-B_9", "live"},
+		prefix + "hello:7":       {"eu-west-1", "hello", "7"},
+		prefix + "hello:$LATEST": {"eu-west-1", "hello", "$LATEST"},
+	} {
+		if f, ok := FunctionOf(text); !ok || f != want {
+			t.Errorf("%s: %+v, %v", text, f, ok)
+		}
+	}
+	for _, text := range []string{"", "hello", prefix, prefix + "a:", prefix + "a:b:c", prefix + "a/b",
+		prefix + "a?Qualifier=b", prefix + strings.Repeat("x", 65), prefix + "a\n",
+		"arn:aws:lambda:eu-west-1:1:function:hello", "arn:aws:lambda::123456789012:function:hello",
+		"arn:aws:ecs:eu-west-1:123456789012:function:hello",
+		"arn:aws:lambda:eu-west-1:123456789012:layer:hello"} {
+		if f, ok := FunctionOf(text); ok {
+			t.Errorf("%q is read as %+v", text, f)
 		}
 	}
 }

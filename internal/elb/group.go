@@ -1,6 +1,7 @@
 package elb
 
 import (
+	"slices"
 	"strings"
 
 	"fairlead/internal/aws"
@@ -20,6 +21,7 @@ const (
 	CrossZone           = "load_balancing.cross_zone.enabled"
 	MinHealthyCount     = unhealthyStateRouting + "count"
 	MinHealthyPercent   = unhealthyStateRouting + "percentage"
+	MultiValueHeaders   = "lambda.multi_value_headers.enabled"
 
 	unhealthyStateRouting = "target_group_health.unhealthy_state_routing.minimum_healthy_targets."
 	dnsFailover           = "target_group_health.dns_failover.minimum_healthy_targets."
@@ -33,7 +35,10 @@ const maxTargets = 1000
 
 // OfGroup lists the attributes of a target group of an Application Load Balancer. See
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupAttribute.html
-func OfGroup(row.TargetGroup) Attributes {
+func OfGroup(g row.TargetGroup) Attributes {
+	if g.OfFunction() {
+		return Attributes{{MultiValueHeaders, "false", isBoolean}}
+	}
 	const inherit = "use_load_balancer_configuration"
 	return Attributes{
 		{DeregistrationDelay, "300", between(0, 3600)},
@@ -52,6 +57,16 @@ func OfGroup(row.TargetGroup) Attributes {
 		{MinHealthyCount, "1", between(1, maxTargets)},
 		{MinHealthyPercent, "off", between(1, 100, "off")},
 	}
+}
+
+// UnknownOfGroup is the fault for an attribute that a target group does not have.
+func UnknownOfGroup(g row.TargetGroup, key string) *aws.Fault {
+	text := "The provided target group attribute is not supported"
+	others := OfGroup(row.TargetGroup{})
+	if g.OfFunction() && slices.ContainsFunc(others, func(a Attribute) bool { return a.Key == key }) {
+		text = "A target group with target type 'lambda' does not support the attribute " + key
+	}
+	return aws.NewFault("InvalidConfigurationRequest", "%s", text)
 }
 
 // CheckGroup refuses values that do not go together.

@@ -165,6 +165,12 @@ type TargetGroup struct {
 	Tags       Tags              `json:"tags,omitempty"`
 }
 
+// OfFunction tells whether the target of the group is a Lambda function: there is neither protocol nor
+// port nor VPC then, also of its health checks.
+func (g TargetGroup) OfFunction() bool {
+	return g.TargetType == string(elbv2.TargetTypeEnumLambda)
+}
+
 // HealthCheck says how the targets of a group are probed. All fields are filled in.
 type HealthCheck struct {
 	Enabled            bool   `json:"enabled"`

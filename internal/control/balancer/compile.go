@@ -17,7 +17,8 @@ import (
 
 // compiler turns rows into the data plane's table. Equal rows give equal tables.
 type compiler struct {
-	door netip.Addr // invalid is none
+	door   netip.Addr // invalid is none
+	lambda string     // where functions are invoked; empty is nowhere
 	// health is what was known of targets before this process; read once, at the first compilation.
 	health map[lb.TargetKey]lb.HealthState
 	certs  map[string]parsedCertificate
@@ -51,7 +52,9 @@ func (c *compiler) compile(r state.Reader) (spec lb.TableSpec, notes []string) {
 			}
 			spec.Listeners = append(spec.Listeners, listener)
 		}
-		spec.Groups = append(spec.Groups, c.groups(r, b, nodes[0].eni.ID)...)
+		groups := c.groups(r, b, nodes[0].eni.ID)
+		spec.Groups = append(spec.Groups, groups...)
+		notes = append(notes, c.notInvoked(groups)...)
 	}
 	if c.door.IsValid() {
 		spec.Listeners = openDoor(spec.Listeners, c.door)
@@ -210,6 +213,11 @@ func (c *compiler) group(
 		SlowStart: seconds(v, elb.SlowStart), SameZoneOnly: v[elb.CrossZone] == "false",
 		MinHealthy: v.Int(elb.MinHealthyCount), MinHealthyPercent: v.Int(elb.MinHealthyPercent),
 		HealthCheck: healthCheck(g.HealthCheck),
+	}
+	if g.OfFunction() {
+		out.Lambda, out.MultiValueHeaders = true, v.Bool(elb.MultiValueHeaders)
+		out.Targets = c.functions(r, g)
+		return out
 	}
 	for t := range row.Targets.Scan(r, g.ARN+"|") {
 		addr, err := netip.ParseAddr(t.ID)

@@ -23,20 +23,24 @@ var update = flag.Bool("update", false, "rewrite testdata")
 // TestCompile compiles worlds of rows and compares the tables with testdata/NAME.txt.
 func TestCompile(t *testing.T) {
 	worlds := map[string]struct {
-		door string
-		fill func(t *testing.T, tx *state.Tx)
+		door, lambda string
+		fill         func(t *testing.T, tx *state.Tx)
 	}{
-		"balancer":  {"", fillBalancer},
-		"rules":     {"", fillRules},
-		"targets":   {"", fillTargets},
-		"frontdoor": {"127.0.0.1", fillDoor},
+		"balancer":   {"", "", fillBalancer},
+		"rules":      {"", "", fillRules},
+		"targets":    {"", "", fillTargets},
+		"frontdoor":  {"127.0.0.1", "", fillDoor},
+		"functions":  {"", "http://127.0.0.1:9000", fillFunctions},
+		"noendpoint": {"", "", fillFunctions},
 	}
 	for name, world := range worlds {
 		t.Run(name, func(t *testing.T) {
 			store := open(t)
 			statetest.Update(t, store, func(tx *state.Tx) { world.fill(t, tx) })
 			door, _ := netip.ParseAddr(world.door)
-			spec, notes := newCompiler(door).compile(store.View())
+			c := newCompiler(door)
+			c.lambda = world.lambda
+			spec, notes := c.compile(store.View())
 			got := dump(spec) + strings.Join(notes, "\n")
 			path := filepath.Join("testdata", name+".txt")
 			if *update {
@@ -161,6 +165,20 @@ func fillTargets(_ *testing.T, tx *state.Tx) {
 	row.TargetHealths.Put(tx, row.TargetHealth{
 		TargetGroup: groupARN("app"), ID: "10.0.1.10", Port: 8080, State: "unhealthy",
 	})
+}
+
+// fillFunctions: two groups of functions, one with everything.
+func fillFunctions(_ *testing.T, tx *state.Tx) {
+	putFunction(tx, "plain", "hello", nil)
+	g := putFunction(tx, "full", "hello:live", map[string]string{elb.MultiValueHeaders: "true"})
+	g.HealthCheck.Enabled, g.HealthCheck.Path = true, "/health"
+	row.TargetGroups.Put(tx, g)
+	row.TargetHealths.Put(tx, row.TargetHealth{
+		TargetGroup: g.ARN, ID: scope.ARN("lambda", "function:hello:live"), State: "unhealthy",
+	})
+	putBalancer(tx, "web", "internal", 1, "plain")
+	b, _ := row.LoadBalancers.Get(tx, arn("loadbalancer/app/web/1"))
+	putListener(tx, b, 81, "HTTP", forward("full"))
 }
 
 // fillDoor: three load balancers share ports; two claim the same host name.

@@ -56,7 +56,10 @@ type Config struct {
 	Engine Engine
 	// FrontDoor is the host address that all load balancers share; the zero value is none.
 	FrontDoor netip.Addr
-	Logger    *slog.Logger // nil means slog.Default
+	// LambdaEndpoint is where functions are invoked; without one, requests to them are answered with
+	// 503.
+	LambdaEndpoint string
+	Logger         *slog.Logger // nil means slog.Default
 }
 
 // Controller is the balancer controller. Its fields belong to the goroutine of Run.
@@ -86,8 +89,10 @@ func New(cfg Config) *Controller {
 	if log == nil {
 		log = slog.Default()
 	}
+	compiler := newCompiler(cfg.FrontDoor)
+	compiler.lambda = cfg.LambdaEndpoint
 	return &Controller{
-		store: cfg.Store, engine: cfg.Engine, log: log, compiler: newCompiler(cfg.FrontDoor),
+		store: cfg.Store, engine: cfg.Engine, log: log, compiler: compiler,
 		observer: &observer{engine: cfg.Engine}, behind: true, started: make(chan struct{}),
 	}
 }

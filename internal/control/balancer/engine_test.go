@@ -36,6 +36,8 @@ type plane struct {
 	t     *testing.T
 	store *state.Store
 	port  int // of the listeners
+
+	lambda string // where functions are invoked
 }
 
 // start runs a controller and an engine until stop is called or the test ends.
@@ -50,6 +52,7 @@ func (p *plane) start() (stop func()) {
 	done := make(chan error)
 	c := New(Config{
 		Store: p.store, Engine: engine, FrontDoor: netip.MustParseAddr("127.78.0.1"), Logger: log,
+		LambdaEndpoint: p.lambda,
 	})
 	go func() { done <- c.Run(ctx) }()
 	stopped := false
@@ -174,6 +177,32 @@ func TestTraffic(t *testing.T) {
 		_, err := p.get("127.77.1.0", "any")
 		return errors.Is(err, unix.ECONNREFUSED)
 	})
+}
+
+// TestFunction sends requests to a function, and after a restart without an endpoint to none.
+func TestFunction(t *testing.T) {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"statusCode": 200, "body": %q}`, r.URL)
+	}))
+	defer api.Close()
+	p := &plane{t: t, store: open(t), port: freePort(t), lambda: api.URL}
+	stop := p.start()
+	p.fill("one", 7)
+	statetest.Update(t, p.store, func(tx *state.Tx) {
+		putFunction(tx, "fn", "hello:live", nil)
+		l, _ := row.First(row.Listeners.By(tx, "balancer", arn("loadbalancer/app/one/1")))
+		putRule(tx, l, 0, nil, forward("fn"))
+	})
+	p.until("127.77.7.0", "any", "200 /2015-03-31/functions/hello/invocations?Qualifier=live")
+	eventually(t, "health in the rows", func() bool {
+		key := row.TargetKey(groupARN("fn"), scope.ARN("lambda", "function:hello:live"), 0)
+		h, _ := row.TargetHealths.Get(p.store.View(), key)
+		return h.State == "unavailable" && h.Reason == "Target.HealthCheckDisabled"
+	})
+	stop()
+	p.lambda = ""
+	p.start()
+	p.until("127.77.7.0", "any", "503")
 }
 
 // TestTrafficAfterRestart ends a controller with its data plane and starts others over the same

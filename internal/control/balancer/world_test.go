@@ -95,6 +95,22 @@ func putGroup(tx *state.Tx, name string, attributes map[string]string) row.Targe
 	return g
 }
 
+// putFunction stores a group with a function as its target.
+func putFunction(
+	tx *state.Tx, name, function string, attributes map[string]string,
+) row.TargetGroup {
+	g := row.TargetGroup{
+		Scope: scope, ARN: groupARN(name), Name: name, TargetType: "lambda", Attributes: attributes,
+		HealthCheck: row.HealthCheck{
+			Path: "/", IntervalSeconds: 35, TimeoutSeconds: 30, HealthyThreshold: 5,
+			UnhealthyThreshold: 5, HTTPCode: "200",
+		},
+	}
+	row.TargetGroups.Put(tx, g)
+	row.Targets.Put(tx, row.Target{TargetGroup: g.ARN, ID: scope.ARN("lambda", "function:"+function)})
+	return g
+}
+
 func putTarget(tx *state.Tx, group, id, zone string, drainingSince *time.Time) row.Target {
 	t := row.Target{
 		TargetGroup: groupARN(group), ID: id, Port: 8080, Zone: zone, RegisteredAt: start,

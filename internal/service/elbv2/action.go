@@ -243,6 +243,9 @@ func checkForwardTo(r state.Reader, l row.Listener, b row.LoadBalancer, g row.Ta
 		return api.TargetGroupAssociationLimitException("The following target groups cannot be "+
 			"associated with more than one load balancer: %s", g.ARN)
 	}
+	if g.OfFunction() {
+		return nil
+	}
 	if g.VPC != b.VPC { // our own text
 		return api.InvalidConfigurationRequestException(
 			"The following target groups are in a different VPC than load balancer '%s': %s", b.ARN, g.ARN)

@@ -17,7 +17,7 @@ import (
 func (s *Service) CreateTargetGroup(
 	ctx context.Context, in *api.CreateTargetGroupInput,
 ) (*api.CreateTargetGroupOutput, error) {
-	if err := checkTargetGroup(in); err != nil {
+	if err := s.checkTargetGroup(in); err != nil {
 		return nil, err
 	}
 	tags, err := tagsOf(in.Tags)
@@ -29,11 +29,14 @@ func (s *Service) CreateTargetGroup(
 	g := row.TargetGroup{
 		Scope: row.ScopeOf(caller), Name: name, TargetType: string(in.TargetType),
 		ARN:      caller.ARN("elasticloadbalancing", "targetgroup/"+name+"/"+aws.HexID(16)),
-		Protocol: string(in.Protocol), ProtocolVersion: versionOf(in.ProtocolVersion),
-		Port: int(aws.Val(in.Port)), VPC: aws.Val(in.VpcId), CreatedAt: s.now().UTC(), Tags: tags,
+		Protocol: string(in.Protocol), Port: int(aws.Val(in.Port)), VPC: aws.Val(in.VpcId),
+		CreatedAt: s.now().UTC(), Tags: tags,
 	}
 	if g.TargetType == "" {
 		g.TargetType = string(api.TargetTypeEnumInstance)
+	}
+	if !g.OfFunction() {
+		g.ProtocolVersion = versionOf(in.ProtocolVersion)
 	}
 	if g.HealthCheck, err = newHealthCheck(g, in); err != nil {
 		return nil, err
@@ -48,12 +51,14 @@ func (s *Service) CreateTargetGroup(
 }
 
 // checkTargetGroup checks what does not depend on other rows.
-func checkTargetGroup(in *api.CreateTargetGroupInput) error {
+func (s *Service) checkTargetGroup(in *api.CreateTargetGroupInput) error {
 	if err := checkName("Target group", aws.Val(in.Name)); err != nil {
 		return err
 	}
 	switch in.TargetType {
 	case "", api.TargetTypeEnumIp, api.TargetTypeEnumInstance:
+	case api.TargetTypeEnumLambda:
+		return s.checkFunctionGroup(in)
 	default:
 		return elb.NotServed("Target type '" + string(in.TargetType) + "'")
 	}
@@ -84,7 +89,7 @@ func checkTargetGroup(in *api.CreateTargetGroupInput) error {
 func versionOf(asked *string) string { return cmp.Or(aws.Val(asked), "HTTP1") }
 
 func createGroup(tx *state.Tx, g row.TargetGroup) (row.TargetGroup, error) {
-	if _, ok := row.VPCs.Get(tx, g.Scope.Key(g.VPC)); !ok {
+	if _, ok := row.VPCs.Get(tx, g.Scope.Key(g.VPC)); !ok && !g.OfFunction() {
 		return g, invalid("The VPC ID '%s' is not found", g.VPC)
 	}
 	if old, ok := row.First(row.TargetGroups.By(tx, "name", g.Scope.Key(g.Name))); ok {
@@ -190,16 +195,19 @@ func describeGroup(r state.Reader, g row.TargetGroup) api.TargetGroup {
 	h := g.HealthCheck
 	out := api.TargetGroup{
 		TargetGroupArn: &g.ARN, TargetGroupName: &g.Name, TargetType: api.TargetTypeEnum(g.TargetType),
-		Protocol: api.ProtocolEnum(g.Protocol), ProtocolVersion: &g.ProtocolVersion,
-		Port: new(int32(g.Port)), VpcId: &g.VPC, IpAddressType: api.TargetGroupIpAddressTypeEnumIpv4,
+		Protocol: api.ProtocolEnum(g.Protocol), IpAddressType: api.TargetGroupIpAddressTypeEnumIpv4,
 		LoadBalancerArns:   []string{},
 		HealthCheckEnabled: &h.Enabled, HealthCheckProtocol: api.ProtocolEnum(h.Protocol),
-		HealthCheckPort: &h.Port, HealthCheckPath: &h.Path,
+		HealthCheckPath:            &h.Path,
 		HealthCheckIntervalSeconds: new(int32(h.IntervalSeconds)),
 		HealthCheckTimeoutSeconds:  new(int32(h.TimeoutSeconds)),
 		HealthyThresholdCount:      new(int32(h.HealthyThreshold)),
 		UnhealthyThresholdCount:    new(int32(h.UnhealthyThreshold)),
 		Matcher:                    &api.Matcher{},
+	}
+	if !g.OfFunction() {
+		out.ProtocolVersion, out.Port, out.VpcId = &g.ProtocolVersion, new(int32(g.Port)), &g.VPC
+		out.HealthCheckPort = &h.Port
 	}
 	if h.GRPCCode != "" {
 		out.Matcher.GrpcCode = &h.GRPCCode

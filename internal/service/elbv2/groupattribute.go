@@ -32,7 +32,9 @@ func (s *Service) ModifyTargetGroupAttributes(
 			return g, err
 		}
 		attributes := elb.OfGroup(g)
-		g.Attributes, err = attributes.Apply(g.Attributes, changes, unknownGroupAttribute)
+		g.Attributes, err = attributes.Apply(g.Attributes, changes, func(key string) *aws.Fault {
+			return elb.UnknownOfGroup(g, key)
+		})
 		if err != nil {
 			return g, err
 		}
@@ -67,11 +69,6 @@ func checkGroup(tx *state.Tx, g row.TargetGroup, values elb.Values) error {
 		}
 	}
 	return nil
-}
-
-func unknownGroupAttribute(string) *aws.Fault {
-	return api.InvalidConfigurationRequestException(
-		"The provided target group attribute is not supported")
 }
 
 func groupAttributes(g row.TargetGroup) []api.TargetGroupAttribute {

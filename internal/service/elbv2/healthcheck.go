@@ -27,7 +27,10 @@ func newHealthCheck(g row.TargetGroup, in *api.CreateTargetGroupInput) (row.Heal
 		IntervalSeconds: 30, TimeoutSeconds: 5, HealthyThreshold: 5, UnhealthyThreshold: 2,
 		HTTPCode: "200",
 	}
-	if g.ProtocolVersion == "GRPC" {
+	switch {
+	case g.OfFunction():
+		g.HealthCheck = functionHealthCheck()
+	case g.ProtocolVersion == "GRPC":
 		g.HealthCheck.Path = "/AWS.ALB/healthcheck"
 		g.HealthCheck.HTTPCode, g.HealthCheck.GRPCCode = "", "12" // UNIMPLEMENTED
 	}
@@ -63,21 +66,46 @@ func modifyHealthCheck(g row.TargetGroup, in *api.ModifyTargetGroupInput) (row.H
 func orInt(p *int32, def int) int { return int(aws.Or(p, int32(def))) }
 
 func checkHealthCheck(g row.TargetGroup, h row.HealthCheck) error {
-	port, err := strconv.Atoi(h.Port)
-	switch { // all but the third text are our own
-	case !h.Enabled:
-		return invalid("Health check enabled must be true for target groups with target type '%s'",
-			g.TargetType)
-	case h.Protocol != "HTTP" && h.Protocol != "HTTPS":
-		return invalid("Health check protocol '%s' must be one of 'HTTP, HTTPS'", h.Protocol)
+	check := checkProbe
+	if g.OfFunction() {
+		check = checkFunctionProbe
+	}
+	if err := check(g, h); err != nil {
+		return err
+	}
+	switch { // the second text is our own
 	case h.TimeoutSeconds >= h.IntervalSeconds:
 		return invalid("Health check timeout '%d' must be smaller than the interval '%d'",
 			h.TimeoutSeconds, h.IntervalSeconds)
 	case !strings.HasPrefix(h.Path, "/"):
 		return invalid("Health check path '%s' must start with '/'", h.Path)
+	}
+	return nil
+}
+
+// checkProbe checks how addresses are probed. Our own texts.
+func checkProbe(g row.TargetGroup, h row.HealthCheck) error {
+	port, err := strconv.Atoi(h.Port)
+	switch {
+	case !h.Enabled:
+		return invalid("Health check enabled must be true for target groups with target type '%s'",
+			g.TargetType)
+	case h.Protocol != "HTTP" && h.Protocol != "HTTPS":
+		return invalid("Health check protocol '%s' must be one of 'HTTP, HTTPS'", h.Protocol)
 	case h.Port != trafficPort && (err != nil || port < minPort || port > maxPort):
 		return invalid("Health check port '%s' must be '%s' or between '%d-%d' inclusive",
 			h.Port, trafficPort, minPort, maxPort)
+	}
+	return nil
+}
+
+// checkFunctionProbe checks how a function is probed. Our own texts.
+func checkFunctionProbe(_ row.TargetGroup, h row.HealthCheck) error {
+	switch {
+	case h.Protocol != "":
+		return errNotForFunctions("Health check protocol")
+	case h.Port != "":
+		return errNotForFunctions("Health check port")
 	}
 	return nil
 }
@@ -91,6 +119,9 @@ func withMatcher(g row.TargetGroup, h row.HealthCheck, m api.Matcher) (row.Healt
 		}
 		h.GRPCCode = cmp.Or(grpc, h.GRPCCode)
 		return h, checkMatcher("GRPC", h.GRPCCode, minGRPCCode, maxGRPCCode)
+	}
+	if grpc != "" && g.OfFunction() {
+		return h, errNotForFunctions("Health check matcher GRPC codes")
 	}
 	if grpc != "" { // our own text
 		return h, invalid("Health check matcher GRPC codes cannot be specified for target groups with "+

@@ -18,6 +18,7 @@ const (
 	maxGroupsPerBalancer     = 100  // target-groups-per-application-load-balancer
 	maxGroupsPerAction       = 5    // target-groups-per-action-on-application-load-balancer
 	maxTargetsPerGroup       = 1000 // targets-per-target-group
+	maxFunctionsPerGroup     = 1    // Lambda functions per target group
 	maxTargetsPerBalancer    = 1000 // targets-per-application-load-balancer
 	maxConditionValues       = 5    // condition-values-per-alb-rule
 	maxConditionWildcards    = 5    // condition-wildcards-per-alb-rule

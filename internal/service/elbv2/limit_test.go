@@ -6,11 +6,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"fairlead/internal/service/elbv2"
 )
 
 // TestQuotas fills what each quota bounds and asks for one more.
 func TestQuotas(t *testing.T) {
-	s := newScript(t)
+	s := newScript(t, elbv2.Config{})
 	call := func(format string, args ...any) string {
 		return strings.Join(s.step(fmt.Sprintf(format, args...)), "\n")
 	}
@@ -71,7 +73,7 @@ func manyTags(n int) string {
 }
 
 func TestTooManyTargets(t *testing.T) {
-	s := newScript(t)
+	s := newScript(t, elbv2.Config{})
 	s.step("CreateTargetGroup Name=app Protocol=HTTP Port=80 VpcId=vpc-1 TargetType=ip")
 	s.step("let app TargetGroups.1.TargetGroupArn")
 	register := func(from, to int) string {

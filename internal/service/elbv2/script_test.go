@@ -19,6 +19,7 @@ import (
 
 	api "fairlead/internal/api/elbv2"
 	"fairlead/internal/row"
+	"fairlead/internal/service/elbv2"
 	"fairlead/internal/state"
 	"fairlead/internal/state/statetest"
 )
@@ -26,7 +27,8 @@ import (
 // updating tells whether to rewrite the answers in testdata. Package wiretest defines the flag.
 func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
-// TestScripts runs testdata/*.txt, each in a world of its own. A script is a list of steps:
+// TestScripts runs testdata/*.txt, each in a world of its own; functions can be invoked in that of
+// lambda.txt only. A script is a list of steps:
 //
 //	CreateTargetGroup Name=web Port=80 … -> Port Matcher    a call, and which members to show
 //	let tg TargetGroups.1.TargetGroupArn                    a name for a member of the last answer
@@ -47,7 +49,8 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := newScript(t).run(string(want))
+			name := filepath.Base(path)
+			got := newScript(t, elbv2.Config{Lambda: name == "lambda.txt"}).run(string(want))
 			if updating() {
 				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
@@ -71,8 +74,8 @@ type script struct {
 // member is a leaf of an XML answer; lists are numbered from 1, without the element "member".
 type member struct{ path, value string }
 
-func newScript(t *testing.T) *script {
-	store, router := newWorld(t)
+func newScript(t *testing.T, cfg elbv2.Config) *script {
+	store, router := worldOf(t, cfg)
 	return &script{t: t, store: store, router: router, vars: map[string]string{}}
 }
 

@@ -28,6 +28,8 @@ import (
 type Config struct {
 	// DNSSuffix ends the names of load balancers; "localhost" when empty.
 	DNSSuffix string
+	// Lambda says that functions can be invoked, and hence be targets.
+	Lambda bool
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 }
@@ -36,12 +38,15 @@ type Config struct {
 type Service struct {
 	store  *state.Store
 	suffix string
+	lambda bool
 	now    func() time.Time
 }
 
 // New returns the service over the rows of store.
 func New(store *state.Store, cfg Config) *Service {
-	s := &Service{store: store, suffix: cmp.Or(cfg.DNSSuffix, "localhost"), now: cfg.Now}
+	s := &Service{
+		store: store, suffix: cmp.Or(cfg.DNSSuffix, "localhost"), lambda: cfg.Lambda, now: cfg.Now,
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -25,7 +25,7 @@ func (s *Service) RegisterTargets(
 			return err
 		}
 		for _, d := range in.Targets {
-			t, err := newTarget(tx, g, d, s.now().UTC())
+			t, err := s.newTarget(tx, g, d, s.now().UTC())
 			if err != nil {
 				return err
 			}
@@ -34,18 +34,24 @@ func (s *Service) RegisterTargets(
 				row.Targets.Put(tx, t)
 			}
 		}
-		if count(row.Targets.Scan(tx, g.ARN+"|")) > maxTargetsPerGroup { // our own text
-			return api.TooManyTargetsException(
-				"A target group can only have '%d' targets", maxTargetsPerGroup)
+		most := maxTargetsPerGroup
+		if g.OfFunction() {
+			most = maxFunctionsPerGroup
+		}
+		if count(row.Targets.Scan(tx, g.ARN+"|")) > most { // our own text
+			return api.TooManyTargetsException("A target group can only have '%d' targets", most)
 		}
 		return nil
 	})
 }
 
 // newTarget checks the description of a target to be registered.
-func newTarget(
+func (s *Service) newTarget(
 	r state.Reader, g row.TargetGroup, d api.TargetDescription, now time.Time,
 ) (row.Target, error) {
+	if g.OfFunction() {
+		return s.newFunction(g, d, now)
+	}
 	t := row.Target{
 		TargetGroup: g.ARN, ID: aws.Val(d.Id), Port: orInt(d.Port, g.Port), RegisteredAt: now,
 	}
@@ -102,8 +108,8 @@ func isZone(region, name string) bool {
 	return ok && len(letter) == 1 && 'a' <= letter[0] && letter[0] <= 'z'
 }
 
-// DeregisterTargets takes targets out of a group. They drain for as long as the group says; targets
-// of a group that is behind no load balancer go at once. One that is not registered is no error.
+// DeregisterTargets takes targets out of a group. They drain for as long as the group says; functions,
+// and targets of a group that is behind no load balancer, go at once. One that is not registered is no error.
 func (s *Service) DeregisterTargets(
 	ctx context.Context, in *api.DeregisterTargetsInput,
 ) (*api.DeregisterTargetsOutput, error) {
@@ -117,7 +123,7 @@ func (s *Service) DeregisterTargets(
 			key := row.TargetKey(g.ARN, aws.Val(d.Id), orInt(d.Port, g.Port))
 			t, ok := row.Targets.Get(tx, key)
 			switch {
-			case ok && !inUse:
+			case ok && (!inUse || g.OfFunction()):
 				row.Targets.Delete(tx, key)
 			case ok && t.DrainingSince == nil:
 				t.DrainingSince = new(s.now().UTC())
@@ -179,11 +185,13 @@ func describeTarget(
 	}
 	h := elb.HealthOf(r, t)
 	d := api.TargetHealthDescription{
-		Target:          &api.TargetDescription{Id: &t.ID, Port: new(int32(t.Port))},
-		HealthCheckPort: &probed,
+		Target: &api.TargetDescription{Id: &t.ID},
 		TargetHealth: &api.TargetHealth{
 			State: api.TargetHealthStateEnum(h.State), Reason: api.TargetHealthReasonEnum(h.Reason),
 		},
+	}
+	if !g.OfFunction() {
+		d.Target.Port, d.HealthCheckPort = new(int32(t.Port)), &probed
 	}
 	if t.Zone != "" {
 		d.Target.AvailabilityZone = &t.Zone

@@ -21,7 +21,10 @@ var scope = row.Scope{Account: "123456789012", Region: "eu-west-1"}
 // gateway, subnets subnet-a, -b, -c (10.0.1.0/24 …) in zones of that letter, subnet-a2 beside
 // subnet-a, subnet-small, and the groups sg-default and sg-web; vpc-2 without gateway. Certificates
 // are named certificate/app and so on.
-func newWorld(t *testing.T) (*state.Store, http.Handler) {
+func newWorld(t *testing.T) (*state.Store, http.Handler) { return worldOf(t, elbv2.Config{}) }
+
+// worldOf is newWorld with a configuration of the service.
+func worldOf(t *testing.T, cfg elbv2.Config) (*state.Store, http.Handler) {
 	t.Helper()
 	store := statetest.Open(t, row.Tables()...)
 	if _, err := eni.EnsurePool(t.Context(), store, netip.MustParsePrefix("127.9.0.0/16")); err != nil {
@@ -33,7 +36,8 @@ func newWorld(t *testing.T) (*state.Store, http.Handler) {
 	})
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	router := wire.NewRouter(wire.Config{Now: func() time.Time { return now }})
-	elbv2.New(store, elbv2.Config{Now: func() time.Time { return now }}).Register(router)
+	cfg.Now = func() time.Time { return now }
+	elbv2.New(store, cfg).Register(router)
 	return store, router
 }
 
