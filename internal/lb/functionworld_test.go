@@ -300,3 +300,20 @@ func TestFunctionTables(t *testing.T) {
 		}
 	}
 }
+
+// A function gets what a rule's transforms have made of the request.
+func TestFunctionGetsTransformed(t *testing.T) {
+	f := serve(t, startFunction(t, func(w http.ResponseWriter, e *lambdaEvent) {
+		fmt.Fprintf(w, `{"statusCode": 200, "body": "%s %s %v"}`, e.Headers["host"], e.Path,
+			e.QueryStringParameters)
+	}), func(l *Listener) {
+		l.Port = 80
+		l.Rules = []Rule{{Priority: 1, Actions: l.Default,
+			Conditions: []Condition{{Field: PathPattern, Values: []string{"/old/*"}}},
+			Transforms: []Transform{{URLRewrite, "^/old/(.*)$", "/new/$1?v=2"},
+				{HostHeaderRewrite, "^.*$", "b.example"}}}}
+	})
+	if _, body := f.ask("GET /old/x HTTP/1.1\r\nHost: a.example\r\n\r\n"); body != "b.example /new/x map[v:2]" {
+		t.Errorf("function got %q", body)
+	}
+}
