@@ -9,8 +9,8 @@ import (
 // Function is a Lambda function as a target group names it.
 type Function struct{ Region, Name, Qualifier string }
 
-// functionResource is a function in an ARN, perhaps with a version or an alias (Lambda API reference,
-// Invoke, FunctionName and Qualifier).
+// functionResource is a function in an ARN, perhaps with a version or an alias (Lambda API
+// reference, Invoke, FunctionName and Qualifier).
 var functionResource = regexp.MustCompile(
 	`^function:([\w-]{1,64})(?::(\$LATEST|[\w-]{1,128}))?$`)
 

@@ -13,8 +13,8 @@ import (
 // own. A request that would need more is answered with 503.
 const maxCollected = 256 << 20
 
-// answerPiece is how much of a function's answer is sent before the client is asked whether it keeps
-// up, in bytes.
+// answerPiece is how much of a function's answer is sent before the client is asked whether it
+// keeps up, in bytes.
 const answerPiece = 64 << 10
 
 // call is the upstream of an exchange whose target is a function. It collects the body of the

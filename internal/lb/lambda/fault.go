@@ -37,7 +37,7 @@ const (
 var (
 	ErrWebSocket = &Fault{400, WebSocketNotSupported, "WebSocket upgrade to a function"}
 	ErrTooLarge  = &Fault{413, RequestTooLarge, "request body for a function is over 1 MB"}
-	// ErrTimeout is for a function that has not answered within the load balancer's idle timeout.
+	// ErrTimeout is for a function that has not answered within the listener's idle timeout.
 	ErrTimeout = &Fault{504, ConnectionTimeout, "function did not answer in time"}
 
 	errAnswerTooLarge = &Fault{502, ResponseTooLarge, "answer of the function is over 1 MB"}
@@ -54,8 +54,8 @@ func (f *Fault) Internal() bool {
 	return false
 }
 
-// reasons are the exceptions of Lambda's Invoke API (Lambda API reference, Invoke, "Errors") by what
-// the access log calls them.
+// reasons are what the access log calls the exceptions of Lambda's Invoke API (Lambda API
+// reference, Invoke, "Errors").
 var reasons = map[string]string{
 	"AccessDeniedException":                "LambdaAccessDenied",
 	"EC2AccessDeniedException":             "LambdaEC2AccessDeniedException",

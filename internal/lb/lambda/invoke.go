@@ -29,8 +29,8 @@ const (
 )
 
 // Function names a function: {Endpoint}/2015-03-31/functions/{Name}/invocations. That is the Invoke
-// API of Lambda, which its runtime interface emulator (where all functions are called "function") and
-// "sam local start-lambda" speak too.
+// API of Lambda, which its runtime interface emulator (where all functions are called "function")
+// and "sam local start-lambda" speak too.
 type Function struct {
 	Endpoint  string // such as http://127.0.0.1:9000
 	Name      string // or an ARN
@@ -51,7 +51,7 @@ func CheckEndpoint(endpoint string) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("endpoint of the Invoke API: %w", err)
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "", u.Fragment != "":
 		return fmt.Errorf("endpoint of the Invoke API %q is not like http://host:port", endpoint)
 	}
 	return nil
