@@ -59,6 +59,9 @@ type action struct {
 	fixed    *FixedResponse
 
 	transforms *transforms // nil without any
+
+	token      *JWTValidation // to be checked before; nil is none
+	afterToken string         // the actions of the log when the token is good
 }
 
 type weighted struct {
@@ -270,10 +273,14 @@ func (t *Table) compileRules(l *listener) error {
 	if l.dflt, err = t.compileActions(l.Default, 0); err != nil {
 		errs = append(errs, fmt.Errorf("default: %w", err))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, l.checkValidation())...)
 }
 
 func (t *Table) compileActions(actions []Action, priority int) (*action, error) {
+	token, actions, err := cutValidation(actions)
+	if err != nil {
+		return nil, err
+	}
 	if len(actions) != 1 {
 		for _, a := range actions {
 			if err := oneOf("action", a.Type, ActionForward, ActionRedirect,
@@ -284,7 +291,8 @@ func (t *Table) compileActions(actions []Action, priority int) (*action, error) 
 		return nil, fmt.Errorf("want exactly one action, have %d", len(actions))
 	}
 	a := actions[0]
-	out := &action{kind: a.Type, priority: priority, redirect: a.Redirect, fixed: a.FixedResponse}
+	out := &action{kind: a.Type, priority: priority, redirect: a.Redirect, fixed: a.FixedResponse,
+		token: token, afterToken: string(ActionJWTValidation) + "," + string(a.Type)}
 	switch {
 	case a.Type == ActionForward && a.Forward != nil:
 		return out, t.compileForward(a.Forward, out)

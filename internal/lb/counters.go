@@ -96,6 +96,8 @@ func (s *LoadBalancerStats) add(o *LoadBalancerStats) {
 	s.ForwardedInvalidHeaderCount += o.ForwardedInvalidHeaderCount
 	s.NonStickyRequestCount += o.NonStickyRequestCount
 	s.LambdaTargetProcessedBytes += o.LambdaTargetProcessedBytes
+	s.JWTValidationSuccessCount += o.JWTValidationSuccessCount
+	s.JWTValidationFailureCount += o.JWTValidationFailureCount
 }
 
 func (s *GroupStats) add(o *GroupStats) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fairlead/internal/lb/jwt"
 	"fairlead/internal/lb/lambda"
 )
 
@@ -46,6 +48,11 @@ type Config struct {
 	// understand each other's, so that clients stay with their targets over a restart. Nil is a
 	// random one.
 	CookieKey []byte
+	// RootCAs are the authorities that are trusted for the JWKS endpoints of jwt-validation; nil
+	// means those of the system.
+	RootCAs *x509.CertPool
+
+	keys *jwt.Cache // instead of the usual one, in tests
 }
 
 // BindError says that one address of a listener could not be opened, because it is in use, say.
@@ -78,6 +85,7 @@ type Engine struct {
 	warn       warnings
 
 	functions      *lambda.Invoker
+	keys           *jwt.Cache     // for the validation of tokens
 	posting        sync.WaitGroup // work that exchanges have posted
 	batches        chan *recordBatch
 	spareBatches   chan *recordBatch
@@ -110,11 +118,14 @@ func New(cfg Config) (*Engine, error) {
 		start: time.Now(), live: emptyLive(), targets: map[identity]*target{},
 		bindings: map[bindKey]*binding{}, watches: map[*target]*watch{},
 		watchers: map[chan struct{}]struct{}{}, batches: make(chan *recordBatch, recordQueue),
-		inherited: slices.Clone(cfg.Inherited), functions: lambda.NewInvoker(),
+		inherited: slices.Clone(cfg.Inherited), functions: lambda.NewInvoker(), keys: cfg.keys,
 		tls: serverTLS(), spareBatches: make(chan *recordBatch, 4),
 	}
 	if e.network == nil {
 		e.network = hostNetwork{}
+	}
+	if e.keys == nil {
+		e.keys = jwt.NewCache(jwt.NewClient(cfg.RootCAs), jwt.FetchTimeout)
 	}
 	var err error
 	if e.sealer, err = newSealer(cfg.CookieKey); err != nil {
@@ -316,6 +327,7 @@ func (e *Engine) Close() error {
 	}
 	e.running.Wait()
 	e.posting.Wait()
+	e.keys.Close()
 	e.probing.Wait()
 	e.functions.Close()
 	close(e.batches)

@@ -94,6 +94,7 @@ type respFacts struct {
 	closeUp              bool // the connection to the target ends with the response
 	failOpen             bool
 	invalidSeen          bool // a field with an invalid name was counted
+	validated            bool // the token was good
 }
 
 // downstream is the client's side of an exchange: an HTTP/1 connection or a stream of HTTP/2. Its
@@ -203,7 +204,7 @@ func (ex *exchange) Expired() {
 		ex.touch()
 	case ex.phase == tunnel || ex.phase == relaying:
 		ex.cut("idle timeout")
-	case !ex.reqDone && (ex.up == nil || ex.acceptsBody()):
+	case !ex.reqDone && ex.cancel == nil && (ex.up == nil || ex.acceptsBody()):
 		ex.fail(408, "request body not complete in time")
 	case ex.grp != nil && ex.grp.Lambda:
 		ex.functionFailed(lambda.ErrTimeout)

@@ -65,14 +65,20 @@ func serve(t *testing.T, g Group, change ...func(*Listener)) *fixture {
 
 func serveSpec(t *testing.T, spec TableSpec) *fixture {
 	t.Helper()
+	return serveWith(t, Config{}, spec)
+}
+
+func serveWith(t *testing.T, cfg Config, spec TableSpec) *fixture {
+	t.Helper()
 	f := &fixture{t: t, spec: spec}
-	e, err := New(Config{Loops: 2, AccessLog: func(rs []AccessRecord) {
+	cfg.Loops, cfg.AccessLog = 2, func(rs []AccessRecord) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		for i := range rs {
 			f.records = append(f.records, rs[i].Clone())
 		}
-	}})
+	}
+	e, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

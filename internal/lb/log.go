@@ -101,7 +101,7 @@ func (ex *exchange) fillRecord(r *AccessRecord, b *recordBatch) {
 	r.UserAgent, r.TraceID = b.string(ex.agent), b.string(ex.traceID)
 	r.Priority, r.Actions = -1, ""
 	if ex.act != nil {
-		r.Priority, r.Actions = ex.act.priority, string(ex.act.kind)
+		r.Priority, r.Actions = ex.act.priority, ex.executed()
 	}
 	r.TransformedHost, r.TransformedURI, r.TransformStatus = "", "", ""
 	if ex.transformed != nil {

@@ -36,6 +36,10 @@ func (ex *exchange) begin(r *http1.Request) {
 		return
 	}
 	ex.match(r)
+	if ex.act.token != nil {
+		ex.validate(r)
+		return
+	}
 	ex.perform(r)
 }
 

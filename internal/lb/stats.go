@@ -30,6 +30,8 @@ type LoadBalancerStats struct {
 	ForwardedInvalidHeaderCount       uint64
 	NonStickyRequestCount             uint64
 	LambdaTargetProcessedBytes        uint64
+
+	JWTValidationSuccessCount, JWTValidationFailureCount uint64
 }
 
 // GroupStats are the counters of a target group, with the names of CloudWatch.

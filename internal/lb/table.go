@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"fairlead/internal/lb/jwt"
 	"fairlead/internal/lb/lambda"
 	"fairlead/internal/lb/match"
 )
@@ -173,16 +174,24 @@ const (
 	ActionForward       ActionType = "forward"
 	ActionRedirect      ActionType = "redirect"
 	ActionFixedResponse ActionType = "fixed-response"
+	ActionJWTValidation ActionType = "jwt-validation"
 )
 
 // Action is one step of answering a request. The last of a rule's actions must be a forward,
-// redirect or fixed-response.
+// redirect or fixed-response. On HTTPS listeners a jwt-validation may stand before it.
 type Action struct {
 	Type          ActionType
 	Forward       *Forward
 	Redirect      *Redirect
 	FixedResponse *FixedResponse
+	JWTValidation *JWTValidation
 }
+
+// JWTValidation lets only requests with a good token on to the next action, see package jwt.
+type JWTValidation = jwt.Policy
+
+// Claim is a claim that tokens must have besides those that are always checked.
+type Claim = jwt.Claim
 
 // Forward sends the request to a target of one of the groups, chosen by weight. A group with
 // weight 0 gets nothing; a chosen group that is empty is answered with 503, not replaced.
