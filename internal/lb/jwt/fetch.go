@@ -51,6 +51,9 @@ func (c *Cache) get(url string) (keys *KeySet, err *Error) {
 			resp.StatusCode)
 	}
 	b, problem := io.ReadAll(io.LimitReader(resp.Body, maxKeySet+1))
+	if problem == nil {
+		problem = ctx.Err() // an endpoint may take our leaving for the end of what it has to say
+	}
 	if problem != nil {
 		return nil, fail(RequestTimeout, "read from JWKS endpoint %s: %v", url, problem)
 	}
