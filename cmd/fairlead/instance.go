@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -151,10 +152,24 @@ func (i *instance) openDataPlane() error {
 	if err != nil {
 		return fmt.Errorf("open the load balancers: %w", err)
 	}
+	roots, err := i.trusted()
+	if err != nil {
+		return fmt.Errorf("open the load balancers: %w", err)
+	}
 	i.lb, err = lb.New(lb.Config{
 		Network: &i.networks, Logger: i.cfg.logger, Inherited: i.inherited, CookieKey: key,
+		RootCAs: roots,
 	})
 	return err
+}
+
+// trusted are the authorities that load balancers believe: those of the system and our own.
+func (i *instance) trusted() (*x509.CertPool, error) {
+	a, err := authority(i.cfg.dataDir)
+	if err != nil {
+		return nil, err
+	}
+	return lb.Roots(a.Root())
 }
 
 // keptKey reads the key of sticky sessions, which outlive this process; the first start makes it.

@@ -56,18 +56,18 @@ var always = []string{"exp", "iss", "nbf", "iat"}
 func (p *Policy) Validate() error {
 	errs := []error{checkEndpoint(p.JWKSEndpoint)}
 	if n := utf8.RuneCountInString(p.Issuer); n == 0 || n > maxIssuer {
-		errs = append(errs, fmt.Errorf("issuer of %d characters, want 1 to %d", n, maxIssuer))
+		errs = append(errs, fmt.Errorf("an issuer must have '1-%d' characters", maxIssuer))
 	}
 	if n := len(p.AdditionalClaims); n > maxClaims {
-		errs = append(errs, fmt.Errorf("%d additional claims, limit is %d", n, maxClaims))
+		errs = append(errs, fmt.Errorf("there can only be '%d' additional claims", maxClaims))
 	}
 	for i, c := range p.AdditionalClaims {
 		if err := c.validate(); err != nil {
-			errs = append(errs, fmt.Errorf("claim %q: %w", c.Name, err))
+			errs = append(errs, fmt.Errorf("claim '%s' %w", c.Name, err))
 		}
 		same := func(o Claim) bool { return o.Name == c.Name }
 		if slices.ContainsFunc(p.AdditionalClaims[:i], same) {
-			errs = append(errs, fmt.Errorf("claim %q appears twice", c.Name))
+			errs = append(errs, fmt.Errorf("claim '%s' was provided multiple times", c.Name))
 		}
 	}
 	return errors.Join(errs...)
@@ -75,11 +75,11 @@ func (p *Policy) Validate() error {
 
 func checkEndpoint(text string) error {
 	if n := utf8.RuneCountInString(text); n > maxEndpoint {
-		return fmt.Errorf("JWKS endpoint of %d characters, limit is %d", n, maxEndpoint)
+		return fmt.Errorf("a JWKS endpoint can only have '%d' characters", maxEndpoint)
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
-		return fmt.Errorf("JWKS endpoint %q is not an https URL", text)
+		return fmt.Errorf("JWKS endpoint '%s' is not a full HTTPS URL", text)
 	}
 	return nil
 }
@@ -87,22 +87,22 @@ func checkEndpoint(text string) error {
 func (c *Claim) validate() error {
 	switch {
 	case c.Name == "":
-		return errors.New("has no name")
+		return errors.New("must have a name")
 	case slices.Contains(always, c.Name):
-		return errors.New("is validated by default")
+		return errors.New("cannot be specified, it is validated by default")
 	case len(c.Values) == 0 || len(c.Values) > maxClaimValues:
-		return fmt.Errorf("%d values, want 1 to %d", len(c.Values), maxClaimValues)
+		return fmt.Errorf("must have '1-%d' values", maxClaimValues)
 	case !slices.Contains([]Format{SingleString, StringArray, SpaceSeparated}, c.Format):
-		return fmt.Errorf("unknown format %q", c.Format)
+		return fmt.Errorf("has the unknown format '%s'", c.Format)
 	case c.Format == SingleString && len(c.Values) != 1:
-		return fmt.Errorf("%d values of a single string", len(c.Values))
+		return fmt.Errorf("of the format '%s' can only have one value", c.Format)
 	}
 	for _, v := range c.Values {
 		if n := utf8.RuneCountInString(v); n == 0 || n > maxClaimValue {
-			return fmt.Errorf("value of %d characters, want 1 to %d", n, maxClaimValue)
+			return fmt.Errorf("must have values of '1-%d' characters", maxClaimValue)
 		}
 		if c.Format == SpaceSeparated && strings.Contains(v, " ") {
-			return fmt.Errorf("value %q has a space", v)
+			return fmt.Errorf("of the format '%s' cannot have a value with a space", c.Format)
 		}
 	}
 	return nil

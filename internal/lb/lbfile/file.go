@@ -26,6 +26,7 @@ type File struct {
 	Listeners    []Listener    `json:"listeners" doc:"what to accept"`
 	TargetGroups []TargetGroup `json:"target_groups,omitempty" doc:"where to forward to"`
 	Handover     string        `json:"handover_socket,omitempty" doc:"Unix socket over which a successor takes the listening sockets; a second process with the same configuration replaces the first without refusing a connection"`
+	JWKSRoots    string        `json:"jwks_ca_file,omitempty" doc:"authorities, in PEM, that JWKS endpoints may have their certificates from besides those of the system; read at the start"`
 	AccessLog    string        `json:"access_log,omitempty" doc:"file for access-log lines; - is standard output; empty turns the log off"`
 }
 
@@ -66,13 +67,15 @@ type Condition struct {
 	QueryValues []lb.QueryPair `json:"query_values,omitempty" doc:"for query-string"`
 }
 
-// Action answers a request; exactly one of its parts besides Type must be there.
+// Action answers a request, or lets it on to the action that does; exactly one of its parts besides
+// Type must be there.
 type Action struct {
-	Type          string            `json:"type" doc:"forward, redirect or fixed-response"`
+	Type          string            `json:"type" doc:"forward, redirect or fixed-response; on HTTPS listeners jwt-validation may stand before it"`
 	TargetGroups  []WeightedGroup   `json:"target_groups,omitempty" doc:"for forward"`
 	Stickiness    int               `json:"group_stickiness_seconds,omitempty" doc:"for forward; 0 is off"`
 	Redirect      *lb.Redirect      `json:"redirect,omitempty" doc:"for redirect"`
 	FixedResponse *lb.FixedResponse `json:"fixed_response,omitempty" doc:"for fixed-response"`
+	JWTValidation *lb.JWTValidation `json:"jwt_validation,omitempty" doc:"for jwt-validation; Format is single-string, string-array or space-separated-values"`
 }
 
 // WeightedGroup is one of the groups of a forward action.
@@ -118,6 +121,7 @@ func Load(path string) (*File, error) {
 		return nil, fmt.Errorf("configuration %s: %w", path, err)
 	}
 	f.Handover = within(filepath.Dir(path), f.Handover)
+	f.JWKSRoots = within(filepath.Dir(path), f.JWKSRoots)
 	for i := range f.Listeners {
 		for j := range f.Listeners[i].Certificates {
 			c := &f.Listeners[i].Certificates[j]
@@ -213,7 +217,7 @@ func actions(in []Action) []lb.Action {
 	var out []lb.Action
 	for _, a := range in {
 		action := lb.Action{Type: lb.ActionType(a.Type), Redirect: a.Redirect,
-			FixedResponse: a.FixedResponse}
+			FixedResponse: a.FixedResponse, JWTValidation: a.JWTValidation}
 		if a.TargetGroups != nil {
 			action.Forward = &lb.Forward{Stickiness: seconds(a.Stickiness)}
 		}

@@ -132,11 +132,11 @@ func TestSchema(t *testing.T) {
 	if err := json.Unmarshal(b, &schema); err != nil {
 		t.Fatal(err)
 	}
-	if len(schema.Properties) != 4 || fmt.Sprint(schema.Required) != "[listeners]" {
+	if len(schema.Properties) != 5 || fmt.Sprint(schema.Required) != "[listeners]" {
 		t.Errorf("properties %v, required %v", schema.Properties, schema.Required)
 	}
 	for _, word := range []string{"query_values", "certificates", "draining", "StatusCode", "transforms",
-		"regex", "multi_value_headers", "endpoint"} {
+		"regex", "multi_value_headers", "endpoint", "JWKSEndpoint", "AdditionalClaims"} {
 		if !strings.Contains(string(b), `"`+word+`"`) {
 			t.Errorf("the schema does not know %s", word)
 		}

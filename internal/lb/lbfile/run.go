@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -73,15 +74,18 @@ func start(f *File, loops int, log *slog.Logger, out *accessLog) (*lb.Engine, er
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), loops+1))
 	lb.RaiseFileLimit()
 	debug.SetGCPercent(gcPercent)
+	roots, err := f.roots()
+	if err != nil {
+		return nil, err
+	}
 	taken := &handover.Taken{}
 	if f.Handover != "" {
-		var err error
 		if taken, err = handover.Take(f.Handover); err != nil {
 			return nil, err
 		}
 	}
 	engine, err := lb.New(lb.Config{Loops: loops, Logger: log, AccessLog: out.write,
-		Inherited: taken.Sockets})
+		Inherited: taken.Sockets, RootCAs: roots})
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +93,22 @@ func start(f *File, loops int, log *slog.Logger, out *accessLog) (*lb.Engine, er
 		return nil, errors.Join(err, engine.Close())
 	}
 	return engine, nil
+}
+
+// roots are the authorities for JWKS endpoints; nil means those of the system.
+func (f *File) roots() (*x509.CertPool, error) {
+	if f.JWKSRoots == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(f.JWKSRoots)
+	if err != nil {
+		return nil, fmt.Errorf("read authorities: %w", err)
+	}
+	roots, err := lb.Roots(pem)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.JWKSRoots, err)
+	}
+	return roots, nil
 }
 
 // offer waits for a successor and stops serving when it has come.
