@@ -33,7 +33,7 @@ var arrows = map[string][]string{
 	"internal/control/service":  {"internal/api", "internal/aws", "internal/plan", "internal/row", "internal/state"},
 	"internal/control/task":     {"internal/api", "internal/aws", "internal/eni", "internal/node", "internal/row", "internal/runtime", "internal/state"},
 	"internal/dns":              {},
-	"internal/elb":              {"internal/api", "internal/aws", "internal/row", "internal/state"},
+	"internal/elb":              {"internal/api", "internal/aws", "internal/lb/jwt", "internal/row", "internal/state"},
 	"internal/eni":              {"internal/aws", "internal/row", "internal/state"},
 	"internal/event":            {"internal/api", "internal/aws", "internal/row", "internal/state"},
 	"internal/image":            {},

@@ -73,7 +73,7 @@ func fillBalancer(t *testing.T, tx *state.Tx) {
 		elb.XFFClientPort: "true", elb.XFFProcessingMode: "remove", elb.HTTP2: "false",
 	}
 	row.LoadBalancers.Put(tx, b)
-	l := putListener(tx, b, 443, "HTTPS", forward("app"))
+	l := putListener(tx, b, 443, "HTTPS", validation(), forward("app"))
 	l.SSLPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 	l.Certificate = putCertificate(t, tx, "app", "app.test")
 	l.Certificates = []string{putCertificate(t, tx, "shop", "*.shop.test", "shop.test")}
@@ -89,6 +89,19 @@ func fillBalancer(t *testing.T, tx *state.Tx) {
 	for _, n := range early.Nodes {
 		row.NetworkInterfaces.Delete(tx, scope.Key(n.ENI))
 	}
+}
+
+// validation asks for a token.
+func validation() api.Action {
+	return api.Action{Type: api.ActionTypeEnumJwtValidation, Order: new(int32(1)),
+		JwtValidationConfig: &api.JwtValidationActionConfig{
+			JwksEndpoint: new("https://me/jwks.json"), Issuer: new("https://me"),
+			AdditionalClaims: []api.JwtValidationActionAdditionalClaim{{
+				Name:   new("scope"),
+				Format: api.JwtValidationActionAdditionalClaimFormatEnumSpaceSeparatedValues,
+				Values: []string{"read", "write"},
+			}},
+		}}
 }
 
 // fillRules: every condition and action.
@@ -276,6 +289,8 @@ func dumpActions(actions []lb.Action) (s string) {
 			s += fmt.Sprintf("redirect %+v", *a.Redirect)
 		case a.FixedResponse != nil:
 			s += fmt.Sprintf("fixed %+v", *a.FixedResponse)
+		case a.JWTValidation != nil:
+			s += fmt.Sprintf("jwt %+v, then ", *a.JWTValidation)
 		}
 	}
 	return s

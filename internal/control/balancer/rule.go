@@ -8,6 +8,7 @@ import (
 
 	api "fairlead/internal/api/elbv2"
 	"fairlead/internal/aws"
+	"fairlead/internal/elb"
 	"fairlead/internal/lb"
 	"fairlead/internal/row"
 )
@@ -85,6 +86,8 @@ func compileAction(a api.Action) lb.Action {
 			StatusCode:  number(aws.Val(f.StatusCode)),
 			ContentType: aws.Val(f.ContentType), Body: aws.Val(f.MessageBody),
 		}
+	case a.JwtValidationConfig != nil:
+		out.JWTValidation = elb.TokenPolicy(a.JwtValidationConfig)
 	}
 	return out
 }

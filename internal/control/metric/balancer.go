@@ -54,6 +54,12 @@ var balancerCounters = []counter[lb.LoadBalancerStats]{
 	{"NonStickyRequestCount", func(s lb.LoadBalancerStats) uint64 {
 		return s.NonStickyRequestCount
 	}},
+	{"JWTValidationSuccessCount", func(s lb.LoadBalancerStats) uint64 {
+		return s.JWTValidationSuccessCount
+	}},
+	{"JWTValidationFailureCount", func(s lb.LoadBalancerStats) uint64 {
+		return s.JWTValidationFailureCount
+	}},
 }
 
 // groupCounters are published for the target group behind its load balancer and, but for some, for

@@ -77,7 +77,8 @@ func published(c *Controller, from time.Time) (lines []string) {
 func TestPublish(t *testing.T) {
 	e, c := newBench(t)
 	e.stats.LoadBalancers["app/web/b1"] = lb.LoadBalancerStats{ELB5XX: 9, ActiveConnections: 4,
-		ProcessedBytes: 100, LambdaTargetProcessedBytes: 60}
+		ProcessedBytes: 100, LambdaTargetProcessedBytes: 60,
+		JWTValidationSuccessCount: 2, JWTValidationFailureCount: 1}
 	times := lb.Histogram{Count: 3, Seconds: 0.6}
 	times.Buckets[70] = 3
 	e.stats.Groups[group] = lb.GroupStats{RequestCount: 6, Target2XX: 1, Target5XX: 5, GrpcRequestCount: 1,
@@ -91,6 +92,8 @@ func TestPublish(t *testing.T) {
 		"HTTPCode_ELB_5XX_Count" + whole + "2 Count in 2", "HTTPCode_Target_2XX_Count" + part + "1 Count in 1",
 		"HTTPCode_Target_2XX_Count" + whole + "1 Count in 1", "HTTPCode_Target_5XX_Count" + part + "3 Count in 3",
 		"HTTPCode_Target_5XX_Count" + whole + "3 Count in 3", "HealthyHostCount" + part + "1 Count in 1",
+		"JWTValidationFailureCount" + whole + "1 Count in 1",
+		"JWTValidationSuccessCount" + whole + "2 Count in 2",
 		"HealthyHostCount" + zone + "1 Count in 1", "ProcessedBytes" + whole + "100 Bytes in 1",
 		"LambdaTargetProcessedBytes" + whole + "60 Bytes in 1",
 		"LambdaUserError" + part + "2 Count in 2", "LambdaUserError" + alone + "2 Count in 2",

@@ -23,8 +23,7 @@ const (
 )
 
 // normalActions checks the actions of a rule as far as they stand alone and returns them in the
-// form that AWS echoes. The actions that would go before the last one are not served, so there is
-// exactly one.
+// form that AWS echoes, in their order.
 func normalActions(actions []api.Action) ([]api.Action, error) {
 	if len(actions) == 0 { // our own text
 		return nil, invalid("At least one action must be specified")
@@ -32,7 +31,8 @@ func normalActions(actions []api.Action) ([]api.Action, error) {
 	var normal []api.Action
 	for _, a := range actions {
 		switch a.Type {
-		case api.ActionTypeEnumForward, api.ActionTypeEnumRedirect, api.ActionTypeEnumFixedResponse:
+		case api.ActionTypeEnumForward, api.ActionTypeEnumRedirect, api.ActionTypeEnumFixedResponse,
+			api.ActionTypeEnumJwtValidation:
 		default:
 			return nil, elb.NotServed("Action type '" + string(a.Type) + "'")
 		}
@@ -42,11 +42,7 @@ func normalActions(actions []api.Action) ([]api.Action, error) {
 		}
 		normal = append(normal, n)
 	}
-	if len(normal) > 1 { // our own text
-		return nil, api.InvalidLoadBalancerActionException(
-			"A rule can only have one action of type 'forward', 'redirect' or 'fixed-response'")
-	}
-	return normal, nil
+	return inOrder(normal)
 }
 
 func normalAction(a api.Action) (api.Action, error) {
@@ -62,6 +58,8 @@ func normalAction(a api.Action) (api.Action, error) {
 		n.RedirectConfig, err = normalRedirect(a.RedirectConfig)
 	case api.ActionTypeEnumFixedResponse:
 		n.FixedResponseConfig, err = normalFixedResponse(a.FixedResponseConfig)
+	case api.ActionTypeEnumJwtValidation:
+		n.JwtValidationConfig, err = normalValidation(a.JwtValidationConfig)
 	}
 	return n, err
 }
@@ -198,6 +196,8 @@ func checkActions(r state.Reader, l row.Listener, actions []api.Action) error {
 			err = checkRedirect(l, a.RedirectConfig)
 		case a.ForwardConfig != nil:
 			err = checkForward(r, l, a)
+		case a.JwtValidationConfig != nil:
+			err = checkValidation(l)
 		}
 		if err != nil {
 			return err

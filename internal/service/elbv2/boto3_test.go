@@ -31,6 +31,19 @@ rule = elb.create_rule(ListenerArn=listener["ListenerArn"], Priority=7, Actions=
 same(rule["Priority"], "7")
 same(rule["Conditions"][0]["PathPatternConfig"], {"Values": ["/a*"]})
 
+# A validation of tokens, in either order.
+https = elb.create_listener(LoadBalancerArn=arn, Port=443, Protocol="HTTPS", DefaultActions=actions,
+    Certificates=[{"CertificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/app"}])["Listeners"][0]
+jwt = {"Type": "jwt-validation", "Order": 1, "JwtValidationConfig": {
+    "JwksEndpoint": "https://me/jwks.json", "Issuer": "https://me",
+    "AdditionalClaims": [{"Name": "scope", "Format": "space-separated-values", "Values": ["a", "b"]}]}}
+guarded = elb.create_rule(ListenerArn=https["ListenerArn"], Priority=7, Actions=[{**actions[0], "Order": 2}, jwt],
+    Conditions=[{"Field": "path-pattern", "Values": ["/a*"]}])["Rules"][0]
+same(guarded["Actions"][0], jwt)
+same([a["Type"] for a in guarded["Actions"]], ["jwt-validation", "forward"])
+elb.modify_rule(RuleArn=guarded["RuleArn"], Actions=guarded["Actions"])
+same(code(elb.modify_rule, RuleArn=rule["RuleArn"], Actions=guarded["Actions"]), "InvalidLoadBalancerAction")
+
 # What Describe shows can be sent back.
 elb.modify_listener(ListenerArn=listener["ListenerArn"], DefaultActions=listener["DefaultActions"])
 elb.modify_rule(RuleArn=rule["RuleArn"], Conditions=rule["Conditions"], Actions=rule["Actions"])
