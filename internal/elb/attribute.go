@@ -1,6 +1,6 @@
 // Package elb holds the rules of Elastic Load Balancing that the API and the balancer controller
-// share: which attributes exist, their defaults and permitted values, and what state a target is
-// in.
+// share: which attributes exist, their defaults and permitted values, what state a target is in, and
+// what an action asks of tokens.
 package elb
 
 import (

@@ -3,6 +3,7 @@ package lb
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // cutValidation takes the validation of a token from the front of a rule's actions.
@@ -24,10 +25,22 @@ func (l *listener) checkValidation() error {
 	if l.Protocol == HTTPS {
 		return nil
 	}
-	for _, a := range append(l.actions, l.dflt) {
+	for _, a := range slices.Concat(l.actions, []*action{l.dflt}) {
 		if a != nil && a.token != nil {
 			return errors.New("jwt-validation belongs to HTTPS listeners and only to them")
 		}
 	}
 	return nil
+}
+
+// endpoints lists the JWKS endpoints that a table has keys from.
+func (t *Table) endpoints() (urls []string) {
+	for _, l := range t.listeners {
+		for _, a := range slices.Concat(l.actions, []*action{l.dflt}) {
+			if a.token != nil {
+				urls = append(urls, a.token.JWKSEndpoint)
+			}
+		}
+	}
+	return urls
 }

@@ -34,6 +34,7 @@ func (e *Engine) Swap(t *Table) error {
 		}
 	}
 	e.dropInherited()
+	e.keys.Keep(t.endpoints())
 	return err
 }
 

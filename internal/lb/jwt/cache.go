@@ -3,6 +3,7 @@ package jwt
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,7 +81,7 @@ func (c *Cache) Close() {
 }
 
 // Lookup returns the keys of an endpoint for a token, or why there are none, if that is known; if
-// not, it is Fetch that will tell. Lookup never waits and takes no lock.
+// not, it is Fetch that will tell. Lookup never waits, and takes a lock only to begin a renewal.
 func (c *Cache) Lookup(url string, t *Token) (keys *KeySet, err *Error, known bool) {
 	e := c.endpoint(url)
 	k := e.known.Load()
@@ -111,6 +112,16 @@ func (c *Cache) Fetch(ctx context.Context, url string, t *Token) (*KeySet, *Erro
 	case <-ctx.Done():
 		return nil, fail(InternalError, "nobody waits for the keys any more")
 	}
+}
+
+// Keep forgets all endpoints but the given ones.
+func (c *Cache) Keep(urls []string) {
+	c.endpoints.Range(func(url, _ any) bool {
+		if !slices.Contains(urls, url.(string)) {
+			c.endpoints.Delete(url)
+		}
+		return true
+	})
 }
 
 func (c *Cache) endpoint(url string) *endpoint {

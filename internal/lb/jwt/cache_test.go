@@ -131,3 +131,21 @@ func TestFetchIsNobodys(t *testing.T) {
 		}
 	})
 }
+
+// Keys of an endpoint that no table has any more are not kept.
+func TestKeep(t *testing.T) {
+	s := &script{answers: []string{set(jwk(""))}}
+	cache := NewCache(&http.Client{Transport: s}, FetchTimeout)
+	defer cache.Close()
+	for _, url := range []string{"https://a", "https://b"} {
+		if _, err := cache.Fetch(t.Context(), url, &Token{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cache.Keep([]string{"https://b", "https://c"})
+	for url, want := range map[string]bool{"https://a": false, "https://b": true} {
+		if _, _, known := cache.Lookup(url, &Token{}); known != want {
+			t.Errorf("%s: known %v", url, known)
+		}
+	}
+}
