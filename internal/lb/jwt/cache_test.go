@@ -149,3 +149,44 @@ func TestKeep(t *testing.T) {
 		}
 	}
 }
+
+// Whoever comes to fetch when somebody else has just done so gets what that one got.
+func TestFetchOfTheLate(t *testing.T) {
+	s := &script{answers: []string{set(jwk(""))}}
+	cache := NewCache(&http.Client{Transport: s}, FetchTimeout)
+	defer cache.Close()
+	if _, err := cache.Fetch(t.Context(), "https://a", &Token{}); err != nil {
+		t.Fatal(err)
+	}
+	f := cache.join(cache.endpoint("https://a"), nil)
+	<-f.done
+	if f.known.keys == nil || s.asked != 1 {
+		t.Errorf("known %+v, asked %d times", f.known, s.asked)
+	}
+}
+
+// courteous is an endpoint that hangs, and ends its answer in good order when we leave.
+type courteous struct{ ctx context.Context }
+
+// RoundTrip implements http.RoundTripper.
+func (courteous) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 200, Body: io.NopCloser(courteous{r.Context()})}, nil
+}
+
+// Read implements io.Reader.
+func (c courteous) Read([]byte) (int, error) {
+	<-c.ctx.Done()
+	return 0, io.EOF
+}
+
+func TestEndAtTheTimeoutIsNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cache := NewCache(&http.Client{Transport: courteous{}}, FetchTimeout)
+		defer cache.Close()
+		begun := time.Now()
+		_, err := cache.Fetch(t.Context(), "https://a", &Token{})
+		if took := time.Since(begun); reason(err) != RequestTimeout || took != FetchTimeout {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
+}
