@@ -173,7 +173,7 @@ func (t *transformed) fill(r *AccessRecord, b *recordBatch) {
 	case transformSuccess:
 		r.TransformedHost, r.TransformedURI = b.string(t.newHost), b.string(t.newTarget)
 		r.Actions = strings.TrimSuffix(r.Actions, "forward") + "rewrite,forward"
-	default:
-		r.Actions = "" // nothing was executed
+	default: // only what stands before the forward was executed
+		r.Actions = strings.TrimRight(strings.TrimSuffix(r.Actions, "forward"), ",")
 	}
 }
