@@ -108,15 +108,18 @@ func bearer(claims string) string {
 // guarded serves target behind an HTTPS listener that validates tokens.
 func guarded(t *testing.T, cfg Config, target netip.AddrPort, change ...func(*Listener)) *fixture {
 	t.Helper()
-	ln := Listener{ID: "l", LoadBalancer: "app/lb/1",
-		Binds:   []Bind{{Addr: netip.MustParseAddrPort("127.0.0.1:0")}},
-		Default: forwardTo("g"), Attributes: Attributes{AccessLog: true}}
+	return guardedGroup(t, cfg, unprobed(groupOf("g", target)), change...)
+}
+
+func guardedGroup(t *testing.T, cfg Config, g Group, change ...func(*Listener)) *fixture {
+	t.Helper()
+	ln := Listener{ID: "l", LoadBalancer: "app/lb/1", Binds: []Bind{loopback()},
+		Default: forwardTo(g.ID), Attributes: Attributes{AccessLog: true}}
 	secure(certFor(t, "c", false, "a"))(&ln)
 	for _, f := range change {
 		f(&ln)
 	}
-	return serveWith(t, cfg, TableSpec{Listeners: []Listener{ln},
-		Groups: []Group{unprobed(groupOf("g", target))}})
+	return serveWith(t, cfg, TableSpec{Listeners: []Listener{ln}, Groups: []Group{g}})
 }
 
 // answer asks with values of Authorization and returns status and body.
