@@ -79,7 +79,24 @@ func main() {
 	}
 }
 
+// known says which of the names is no workload's.
+func known(only string) error {
+	var names []string
+	for _, w := range workloads {
+		names = append(names, w.name)
+	}
+	for name := range strings.SplitSeq(only, ",") {
+		if only != "" && !slices.Contains(names, name) {
+			return fmt.Errorf("no workload %q; there are %s", name, strings.Join(names, ", "))
+		}
+	}
+	return nil
+}
+
 func run(ctx context.Context, rounds, seconds int, only string, syscalls bool) error {
+	if err := known(only); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "fairlead-bench")
 	if err != nil {
 		return err
