@@ -56,6 +56,7 @@ type abuser struct {
 	link   *h2link // of the HTTP/2 floods
 	held   []int   // connections
 	slow   []int   // those of them over which a byte comes now and then
+	turn   int     // which of the slow ones are next
 }
 
 // abusePhase measures good traffic alone and beside each kind of abuse, in turns, so that what else
@@ -189,30 +190,34 @@ func runAbuse(ctx context.Context, args []string) error {
 		return err
 	}
 	a := &abuser{plain: plain, secure: args[2]}
-	due, drip := time.Now(), time.Now().Add(dripEvery)
+	due, drip := time.Now(), time.Now()
 	for i := 0; i < n && sleepUntil(ctx, due); i++ {
 		abuses[args[0]](a, i)
 		due = due.Add(time.Second / time.Duration(rate))
-		if time.Now().After(drip) {
+		for ; time.Now().After(drip); drip = drip.Add(dripPause) {
 			a.drip()
-			drip = time.Now().Add(dripEvery)
 		}
 	}
-	for sleepUntil(ctx, drip) {
+	for ; sleepUntil(ctx, drip); drip = drip.Add(dripPause) {
 		a.drip()
-		drip = time.Now().Add(dripEvery)
 	}
 	return nil
 }
 
-// dripEvery is how often a byte comes over slow connections; well within abuseIdle.
-const dripEvery = time.Second
+const (
+	// dripEvery is how often a byte comes over a slow connection; well within abuseIdle.
+	dripEvery = time.Second
+	// dripPause is how often one comes over some of them: their owners would not agree on a moment.
+	dripPause = 10 * time.Millisecond
+)
 
-// drip sends a byte over every slow connection: one of a header's value.
+// drip sends a byte over the slow connections whose turn it is: one of a header's value.
 func (a *abuser) drip() {
-	for _, fd := range a.slow {
-		unix.Sendto(fd, []byte("x"), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
+	const turns = int(dripEvery / dripPause)
+	for i := a.turn; i < len(a.slow); i += turns {
+		unix.Sendto(a.slow[i], []byte("x"), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
 	}
+	a.turn = (a.turn + 1) % turns
 }
 
 // open connects and holds.

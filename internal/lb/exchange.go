@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fairlead/internal/lb/http1"
+	"fairlead/internal/lb/http2"
 	"fairlead/internal/lb/lambda"
 	"fairlead/internal/lb/poll"
 )
@@ -91,7 +92,8 @@ type respFacts struct {
 	reason               string // error_reason of the log
 	detail               string // our own words
 	cookies              []http1.Field
-	closeUp              bool // the connection to the target ends with the response
+	resetCode            http2.Code // of the target, for the client; 0 is none
+	closeUp              bool       // the connection to the target ends with the response
 	failOpen             bool
 	invalidSeen          bool // a field with an invalid name was counted
 	validated            bool // the token was good

@@ -2,6 +2,8 @@ package lb
 
 import (
 	"bytes"
+	"cmp"
+	"net/http"
 	"strconv"
 
 	"golang.org/x/net/http2/hpack"
@@ -271,6 +273,24 @@ func (ex *exchange) appendExtraH2(b []byte) []byte {
 	return b
 }
 
+// grpcStatus is the status of gRPC that stands for one of HTTP (grpc, doc/http-grpc-status-mapping.md). AWS
+// is known to send 14 with 502.
+func grpcStatus(status int) (code, message string) {
+	switch status {
+	case http.StatusBadRequest:
+		return "13", "internal"
+	case http.StatusUnauthorized:
+		return "16", "unauthenticated"
+	case http.StatusForbidden:
+		return "7", "permission denied"
+	case http.StatusNotFound:
+		return "12", "unimplemented"
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return "14", "unavailable"
+	}
+	return "2", "unknown"
+}
+
 // sendGenerated implements downstream. A gRPC client gets the status that it understands, and no
 // page.
 func (st *h2stream) sendGenerated(ex *exchange, g *generated) {
@@ -298,8 +318,9 @@ func (st *h2stream) sendGenerated(ex *exchange, g *generated) {
 			b = http2.AppendField(b, []byte("location"), []byte(g.location))
 		}
 		if ex.grpc {
-			b = http2.AppendField(b, []byte("grpc-status"), []byte("14"))
-			b = http2.AppendField(b, []byte("grpc-message"), []byte("unavailable"))
+			code, message := grpcStatus(g.status)
+			b = http2.AppendField(b, []byte("grpc-status"), []byte(code))
+			b = http2.AppendField(b, []byte("grpc-message"), []byte(message))
 		}
 		if !ex.grpc {
 			b = appendLength(b, int64(len(g.body)))
@@ -329,10 +350,11 @@ func (st *h2stream) sendEnd(trailers []byte) {
 }
 
 // cut implements downstream.
-func (st *h2stream) cut(*exchange) {
+func (st *h2stream) cut(ex *exchange) {
 	st.ex = nil
 	if !st.dropped {
-		st.link.out = http2.AppendRST(st.link.buffer(), st.id, http2.InternalError)
+		code := cmp.Or(ex.resetCode, http2.InternalError)
+		st.link.out = http2.AppendRST(st.link.buffer(), st.id, code)
 		st.drop()
 	}
 }

@@ -202,7 +202,10 @@ func (u *h2up) onReset(id uint32, code http2.Code) *http2.Error {
 		return nil
 	}
 	st.drop()
-	st.lost(502, fmt.Sprintf("target reset the stream with code %d", code))
+	if ex := st.ex; ex != nil {
+		st.ex = nil
+		ex.targetReset(code)
+	}
 	return nil
 }
 

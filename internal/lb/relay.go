@@ -1,7 +1,10 @@
 package lb
 
 import (
+	"fmt"
+
 	"fairlead/internal/lb/http1"
+	"fairlead/internal/lb/http2"
 )
 
 // acceptsBody says whether the request body can be taken now.
@@ -128,6 +131,26 @@ func (ex *exchange) fail(status int, detail string) {
 		return
 	}
 	ex.generate(errorPage(status))
+}
+
+// targetReset is called when the target has reset its stream before the response was complete. A gRPC
+// client is told so in the same way, as if nobody were between: its library then knows the end of a
+// deadline, which the target may see first, from a failure. All others get what they get when a
+// connection is lost.
+func (ex *exchange) targetReset(code http2.Code) {
+	detail := fmt.Sprintf("target reset the stream with code %d", code)
+	if !ex.grpc {
+		ex.upstreamLost(502, detail)
+		return
+	}
+	ex.up = nil
+	ex.detail, ex.resetCode = detail, code
+	if ex.phase == waiting {
+		ex.status = 502
+		ex.countGenerated(ex.status)
+	}
+	ex.down.cut(ex)
+	ex.end()
 }
 
 // cut ends an exchange at once.

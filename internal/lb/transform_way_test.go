@@ -57,7 +57,7 @@ func TestTransformFailureOfGRPC(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if resp.StatusCode != 500 || resp.Header.Get("Grpc-Status") != "14" {
+	if resp.StatusCode != 500 || resp.Header.Get("Grpc-Status") != "2" {
 		t.Errorf("%v", resp)
 	}
 	if rs := f.allRecords(); rs[0].TransformStatus != "TransformInvalidPath" || rs[0].Type != "grpcs" {

@@ -31,6 +31,7 @@ type upConn struct {
 	closing bool // the target closes the connection after the response
 	chunked bool // the request body is sent in chunks
 	pooled  bool
+	fresh   bool // its buffer holds nothing but what belongs to the request
 }
 
 // pool holds the connections of a loop to a target that requests can use: idle ones of HTTP/1, of
@@ -85,6 +86,7 @@ var targetTLS = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS
 func (u *upConn) sendHead(ex *exchange) {
 	u.chunked = ex.chunked
 	u.inBody, u.closing = false, false
+	u.fresh = u.out == nil
 	u.write(ex.head)
 }
 
@@ -133,9 +135,15 @@ func (u *upConn) release(reusable bool) {
 	l.wheel.Set(&u.timer, l.now+poolIdle)
 }
 
-// abort implements upstream.
+// abort implements upstream. A connection on which nothing of the request has been sent yet is as good
+// as before, so that clients that reset their requests at once cost no connections.
 func (u *upConn) abort() {
 	u.ex = nil
+	if u.fresh && u.stands() && u.out != nil && u.sock.sent == 0 {
+		u.dropBuf()
+		u.release(true)
+		return
+	}
 	u.end()
 }
 
