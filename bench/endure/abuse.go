@@ -65,6 +65,9 @@ func abusePhase(ctx context.Context, l *lab, p plan) error {
 	fmt.Printf("%-22s %10s %10s %7s  %s\n", "abuse beside "+strconv.Itoa(p.rate)+"/s", "p99 alone",
 		"p99 beside", "ratio", "statuses counted; failures of good requests")
 	for _, name := range sortedKeys(abuses) {
+		if p.kinds != "" && !slices.Contains(strings.Split(p.kinds, ","), name) {
+			continue
+		}
 		var rounds []round
 		for range p.rounds {
 			r, err := l.round(ctx, p, name)

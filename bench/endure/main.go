@@ -29,7 +29,7 @@ type plan struct {
 	rate, flood, rounds     int
 	activeRate              int
 	clients                 int // as many connections as there can be
-	only                    string
+	only, kinds             string
 }
 
 func main() {
@@ -54,6 +54,7 @@ func main() {
 	flag.IntVar(&p.rate, "rate", 500, "good requests per second beside abuse")
 	flag.IntVar(&p.flood, "flood", 1000, "connections or frames per second of a flood")
 	flag.StringVar(&p.only, "only", "", "phases to run, with commas: idle, active, both, abuse, soak")
+	flag.StringVar(&p.kinds, "kinds", "", "kinds of abuse, with commas; empty is all")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -21,6 +21,10 @@ import (
 // read before.
 const readSize = 64 << 10
 
+// expireBurst is how many timers fire before others have their turn: connections that came together time
+// out together, and each of them has to be answered.
+const expireBurst = 16
+
 // loop is one event loop: a goroutine that owns a set of connections and everything about them.
 // Its fields are touched by that goroutine only.
 type loop struct {
@@ -96,7 +100,7 @@ func (l *loop) run() {
 	l.trimmer.start(l)
 	for !l.stopping.Load() {
 		l.tick()
-		l.wheel.Advance(l.now, l.expire)
+		l.wheel.Advance(l.now, l.expire, expireBurst)
 		l.flushLazy()
 		l.sendRecords()
 		if err := l.poll.Wait(l.timeout(), settle, flushLazy); err != nil {

@@ -185,7 +185,7 @@ func TestWheel(t *testing.T) {
 		{301 * time.Second, []string{"earlier", "1s", "later", "far"}},
 	}
 	for _, s := range steps {
-		w.Advance(s.now, Expirer.Expired)
+		w.Advance(s.now, Expirer.Expired, noLimit)
 		if !slices.Equal(fired, s.want) {
 			t.Fatalf("at %v fired %v, want %v", s.now, fired, s.want)
 		}
@@ -200,7 +200,7 @@ func TestWheelNext(t *testing.T) {
 		Tick, time.Second, 60 * time.Second, 101 * time.Second, 99 * time.Second,
 	} {
 		var w Wheel
-		w.Advance(3*time.Second, Expirer.Expired)
+		w.Advance(3*time.Second, Expirer.Expired, noLimit)
 		w.Set(&Timer{H: call(nothing)}, 3*time.Second+at)
 		if next := w.Next(3 * time.Second); next < at || next > at+Tick {
 			t.Errorf("Next = %v for a timer in %v", next, at)
@@ -215,8 +215,49 @@ func TestWheelResumesPausedTimer(t *testing.T) {
 	w.Set(tm, time.Second)
 	w.Pause(tm)
 	w.Set(tm, 500*time.Millisecond)
-	w.Advance(600*time.Millisecond, Expirer.Expired)
+	w.Advance(600*time.Millisecond, Expirer.Expired, noLimit)
 	if fired != 1 {
 		t.Fatal("a paused timer that is set again does not fire")
+	}
+}
+
+// noLimit is more timers than any test has.
+const noLimit = 1 << 20
+
+// Timers that are due together fire in pieces; those that are stopped, moved or set between the pieces
+// do what they were told last.
+func TestWheelInPieces(t *testing.T) {
+	const timers, limit = 100, 7
+	var w Wheel
+	fired := map[int]int{}
+	all := make([]*Timer, timers)
+	for i := range all {
+		all[i] = &Timer{H: call(func() { fired[i]++ })}
+		w.Set(all[i], time.Second)
+	}
+	now, pieces := 2*time.Second, 0
+	for w.Next(now) == 0 {
+		before := len(fired)
+		w.Advance(now, Expirer.Expired, limit)
+		if n := len(fired) - before; n > limit {
+			t.Fatalf("%d timers fired at once, want at most %d", n, limit)
+		}
+		if pieces++; pieces == 1 {
+			for i, stop := range []func(*Timer){w.Stop, w.Pause, func(t *Timer) { w.Set(t, time.Hour) }} {
+				stop(all[i]) // the first ones are the last to fire
+			}
+		}
+		if pieces > timers {
+			t.Fatal("the wheel does not come to an end")
+		}
+	}
+	for i := range all {
+		if want := min(i/3, 1); fired[i] != want {
+			t.Errorf("timer %d fired %d times, want %d", i, fired[i], want)
+		}
+	}
+	w.Advance(time.Hour, Expirer.Expired, noLimit)
+	if fired[2] != 1 || fired[0]+fired[1] != 0 {
+		t.Errorf("stopped, paused and moved timers fired %d, %d, %d times", fired[0], fired[1], fired[2])
 	}
 }

@@ -93,31 +93,30 @@ func (w *Wheel) unlink(t *Timer) {
 	w.count--
 }
 
-// Advance calls fire for all timers whose deadline is not after now; it is fire that tells them.
-func (w *Wheel) Advance(now time.Duration, fire func(Expirer)) {
+// Advance calls fire for timers whose deadline is not after now, at most limit of them: those that are
+// left make Next return 0. It is fire that tells them.
+func (w *Wheel) Advance(now time.Duration, fire func(Expirer), limit int) {
 	target := int64(now / Tick)
 	first := max(w.tick+1, target-wheelSlots+1)
 	for tick := first; tick <= target; tick++ {
 		w.tick = tick
 		slot := int(tick % wheelSlots)
-		if w.used[slot/64]&(1<<(slot%64)) != 0 {
-			w.fire(slot, now, fire)
+		if w.used[slot/64]&(1<<(slot%64)) == 0 {
+			continue
+		}
+		if limit -= w.fire(slot, now, fire, limit); limit <= 0 {
+			w.tick = tick - 1 // to look at this slot again
+			return
 		}
 	}
 	w.tick = max(w.tick, target)
 }
 
-// fire empties a slot first, for the timers that it calls may set timers, also into the same slot.
-func (w *Wheel) fire(slot int, now time.Duration, fire func(Expirer)) {
-	head := w.slots[slot]
-	var due []*Timer
-	for t := head.next; t != head; t = t.next {
-		due = append(due, t)
-	}
-	for _, t := range due {
-		if !t.linked() || t.slot() != slot {
-			continue // stopped or moved by a timer before it
-		}
+// fire looks at the timers of a slot and returns how many it has called. Whatever is set meanwhile gets
+// into another slot.
+func (w *Wheel) fire(slot int, now time.Duration, fire func(Expirer), limit int) (fired int) {
+	for head := w.slots[slot]; head.next != head && fired < limit; {
+		t := head.next
 		w.unlink(t)
 		switch {
 		case !t.Armed():
@@ -126,9 +125,11 @@ func (w *Wheel) fire(slot int, now time.Duration, fire func(Expirer)) {
 			w.link(t)
 		default:
 			t.deadline = 0
+			fired++
 			fire(t.H)
 		}
 	}
+	return fired
 }
 
 // Next returns how long it is until a timer may fire, or a negative duration if there is none.
