@@ -142,6 +142,9 @@ func busyFor(good []*child, p plan) (tally, error) {
 	return tell(good, fmt.Sprintf("busy %d %d", p.rate, p.abuse.Milliseconds()))
 }
 
+// startTime is what the abusers get to start as a program, which is not the abuse.
+const startTime = 500 * time.Millisecond
+
 // goodBeside returns what the abusers were answered, besides the good requests' 200s.
 func (l *lab) goodBeside(
 	ctx context.Context, good []*child, p plan, name string,
@@ -162,6 +165,7 @@ func (l *lab) goodBeside(
 	if err != nil {
 		return t, nil, err
 	}
+	sleepUntil(ctx, time.Now().Add(startTime))
 	t, err = busyFor(good, p)
 	if err := errors.Join(err, c.end()); err != nil {
 		return t, nil, err

@@ -20,7 +20,7 @@ import (
 
 // lab is a data plane with its targets.
 type lab struct {
-	apart          bool // the data plane and its targets have a core, and the clients another one
+	apart          bool // the data plane has a core of its own
 	targets, proxy *child
 	at             addresses
 }
@@ -35,12 +35,12 @@ type child struct {
 	out *bufio.Reader
 }
 
-// Where the roles are when they are apart. Abusers yield to good clients, whose latencies are not to
-// include the work of the abusers.
+// Where the roles are when they are apart: the data plane has a core of its own, and what surrounds it
+// another. There, good clients and targets go first as soon as they have something to do, for latencies
+// are not to include the work of the abusers.
 const (
-	servingCore = 0
-	clientCore  = 1
-	abuserNice  = 19
+	proxyCore = 0
+	labCore   = 1
 )
 
 // place are the flags that say where a role is.
@@ -48,19 +48,19 @@ func (l *lab) place(role string) []string {
 	if !l.apart {
 		return nil
 	}
-	core, nice := clientCore, 0
 	switch role {
-	case "proxy", "targets":
-		core = servingCore
+	case "proxy":
+		return []string{"-core", strconv.Itoa(proxyCore)}
 	case "abuse":
-		nice = abuserNice
+		return []string{"-core", strconv.Itoa(labCore)}
 	}
-	return []string{"-core", strconv.Itoa(core), "-nice", strconv.Itoa(nice)}
+	return []string{"-core", strconv.Itoa(labCore), "-first"}
 }
 
-// settle puts this process on a core, unless it is negative, and makes it so nice. Threads that exist
-// are moved one by one; later ones follow those that start them.
-func settle(core, nice int) error {
+// settle puts this process on a core, unless it is negative, and before all usual ones there if it goes
+// first, which takes privileges; without them it shares the core. Threads that exist are moved one by
+// one; later ones follow those that start them.
+func settle(core int, first bool) error {
 	if core < 0 {
 		return nil
 	}
@@ -78,7 +78,11 @@ func settle(core, nice int) error {
 		if err := unix.SchedSetaffinity(id, &set); err != nil {
 			return fmt.Errorf("move thread to core %d: %w", core, err)
 		}
-		if err := unix.Setpriority(unix.PRIO_PROCESS, id, nice); err != nil {
+		if !first {
+			continue
+		}
+		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1}
+		if err := unix.SchedSetAttr(id, &attr, 0); err != nil && !errors.Is(err, unix.EPERM) {
 			return fmt.Errorf("set priority of thread: %w", err)
 		}
 	}

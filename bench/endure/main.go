@@ -39,7 +39,7 @@ func main() {
 	}
 	role := flag.String("role", "", "for the program's own use")
 	core := flag.Int("core", -1, "for the program's own use")
-	nice := flag.Int("nice", 0, "for the program's own use")
+	first := flag.Bool("first", false, "for the program's own use")
 	guest := flag.String("guest", "", "run in a user-mode Linux with so much memory, such as 14G, "+
 		"where no limit of files is in the way")
 	var p plan
@@ -58,7 +58,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	err := settle(*core, *nice)
+	err := settle(*core, *first)
 	switch {
 	case err != nil:
 	case *guest != "":
