@@ -187,18 +187,24 @@ func (c *Conn) Tell(word string) error {
 
 // Await waits for a word of the other side, for at most a time.
 func (c *Conn) Await(word string, atMost time.Duration) error {
-	if err := c.conn.SetDeadline(time.Now().Add(atMost)); err != nil {
-		return err
-	}
-	b := make([]byte, maxHeader)
-	n, err := c.conn.Read(b)
-	if err == nil && string(b[:n]) != word {
-		err = fmt.Errorf("the other side says %q", b[:n])
+	said, err := c.hear(atMost)
+	if err == nil && said != word {
+		err = fmt.Errorf("the other side says %q", said)
 	}
 	if err != nil {
 		return fmt.Errorf("wait for %q: %w", word, err)
 	}
 	return nil
+}
+
+// hear waits for any word of the other side, for at most a time.
+func (c *Conn) hear(atMost time.Duration) (string, error) {
+	if err := c.conn.SetDeadline(time.Now().Add(atMost)); err != nil {
+		return "", err
+	}
+	b := make([]byte, maxHeader)
+	n, err := c.conn.Read(b)
+	return string(b[:n]), err
 }
 
 // Gone waits until the other side has closed its end or has died, or until ctx ends.

@@ -3,7 +3,7 @@
 // the successor accepts on the same sockets, while the predecessor finishes what it has begun.
 //
 //	predecessor                         successor
-//	Offer(path) ──────── sockets ─────> Take(path)
+//	Offer(path) ─ sockets, cookie key ─> Take(path)
 //	    <──────────────── ready ─────── Taken.Ready
 //	Shutdown
 //
@@ -12,7 +12,9 @@ package handover
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 
 	"fairlead/internal/lb"
@@ -21,10 +23,12 @@ import (
 // ready is what the successor says when it accepts connections.
 const ready = "ready"
 
-// Offer waits at path for a successor and hands it what listeners returns. It returns nil once the
-// successor is ready, so that the caller can begin to drain, or the error of ctx when that ends
-// first.
-func Offer(ctx context.Context, path string, listeners func() ([]lb.Inherited, error)) error {
+// Offer waits at path for a successor and hands it what listeners returns, and the key of the cookies
+// of stickiness, so that clients stay with their targets. It returns nil once the successor is ready,
+// so that the caller can begin to drain, or the error of ctx when that ends first.
+func Offer(
+	ctx context.Context, path string, cookieKey []byte, listeners func() ([]lb.Inherited, error),
+) error {
 	door, err := Open(path)
 	if err != nil {
 		return err
@@ -38,15 +42,15 @@ func Offer(ctx context.Context, path string, listeners func() ([]lb.Inherited, e
 		if err != nil {
 			return err
 		}
-		if err := give(conn, listeners); err == nil {
+		if err := give(conn, cookieKey, listeners); err == nil {
 			return nil
 		}
 		// The successor has failed before it was ready; another may come.
 	}
 }
 
-// give sends the sockets and waits for the successor.
-func give(conn *Conn, listeners func() ([]lb.Inherited, error)) error {
+// give sends the sockets and the key and waits for the successor.
+func give(conn *Conn, cookieKey []byte, listeners func() ([]lb.Inherited, error)) error {
 	defer conn.Close()
 	all, err := listeners()
 	if err != nil {
@@ -54,7 +58,7 @@ func give(conn *Conn, listeners func() ([]lb.Inherited, error)) error {
 	}
 	sockets := Sockets(all)
 	defer closeSockets(sockets)
-	if err := conn.Send(sockets); err != nil {
+	if err := errors.Join(conn.Send(sockets), conn.Tell(hex.EncodeToString(cookieKey))); err != nil {
 		return err
 	}
 	return conn.Await(ready, patience)
@@ -71,8 +75,9 @@ func Sockets(all []lb.Inherited) []Socket {
 
 // Taken is a hand-over that the successor has to confirm.
 type Taken struct {
-	Sockets []lb.Inherited
-	conn    *Conn
+	Sockets   []lb.Inherited
+	CookieKey []byte // nil without a predecessor
+	conn      *Conn
 }
 
 // Take asks the predecessor at path for its sockets. Without a predecessor it returns a Taken
@@ -87,10 +92,26 @@ func Take(path string) (*Taken, error) {
 		return nil, errors.Join(err, conn.Close())
 	}
 	t := &Taken{conn: conn}
+	if t.CookieKey, err = hearKey(conn); err != nil {
+		closeSockets(all)
+		return nil, errors.Join(fmt.Errorf("take over cookie key: %w", err), conn.Close())
+	}
 	for _, s := range all {
 		t.Sockets = append(t.Sockets, s.Inherited)
 	}
 	return t, nil
+}
+
+func hearKey(conn *Conn) ([]byte, error) {
+	text, err := conn.hear(patience)
+	if err != nil {
+		return nil, err
+	}
+	key, err := hex.DecodeString(text)
+	if err == nil && len(key) != lb.CookieKeySize {
+		err = fmt.Errorf("%d bytes, want %d", len(key), lb.CookieKeySize)
+	}
+	return key, err
 }
 
 // Ready tells the predecessor that it can stop accepting.

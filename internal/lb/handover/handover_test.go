@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ func TestHandOverLosesNothing(t *testing.T) {
 	}))
 	defer srv.Close()
 	target := netip.MustParseAddrPort(srv.Listener.Addr().String())
+	key := bytes.Repeat([]byte{7}, lb.CookieKeySize)
 	for _, loops := range []int{1, 2, 4} {
 		old := engine(t, 2, netip.MustParseAddrPort("127.0.0.1:0"), target, nil)
 		addr := old.Bound("l")[0].Addr
@@ -55,8 +57,11 @@ func TestHandOverLosesNothing(t *testing.T) {
 		go func() { lost <- traffic(addr, stop) }()
 
 		offered := make(chan error)
-		go func() { offered <- Offer(t.Context(), path, old.Listeners) }()
+		go func() { offered <- Offer(t.Context(), path, key, old.Listeners) }()
 		taken := take(t, path)
+		if !bytes.Equal(taken.CookieKey, key) {
+			t.Errorf("the cookie key has become %x, want %x", taken.CookieKey, key)
+		}
 		next := engine(t, loops, addr, target, taken.Sockets)
 		if err := taken.Ready(); err != nil {
 			t.Fatal(err)
@@ -136,7 +141,7 @@ func TestTakeWithoutPredecessor(t *testing.T) {
 func TestOfferEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := Offer(ctx, filepath.Join(t.TempDir(), "s"), nil)
+	err := Offer(ctx, filepath.Join(t.TempDir(), "s"), nil, nil)
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}

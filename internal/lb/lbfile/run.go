@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ func Run(ctx context.Context, path string, loops int, log *slog.Logger) error {
 		return err
 	}
 	defer out.close()
-	engine, err := start(f, loops, log, out)
+	engine, cookieKey, err := start(f, loops, log, out)
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func Run(ctx context.Context, path string, loops int, log *slog.Logger) error {
 	serving, stop := context.WithCancel(ctx)
 	var offering sync.WaitGroup
 	if f.Handover != "" {
-		offering.Go(func() { offer(serving, stop, engine, f.Handover, log) })
+		offering.Go(func() { offer(serving, stop, engine, cookieKey, f.Handover, log) })
 	}
 	watch(serving, engine, path, f, seen, log)
 	stop()
@@ -67,7 +68,9 @@ func Run(ctx context.Context, path string, loops int, log *slog.Logger) error {
 }
 
 // start puts a configuration to work, with the sockets of a predecessor if there is one.
-func start(f *File, loops int, log *slog.Logger, out *accessLog) (*lb.Engine, error) {
+func start(
+	f *File, loops int, log *slog.Logger, out *accessLog,
+) (e *lb.Engine, cookieKey []byte, err error) {
 	// A loop occupies a processor of the Go scheduler even while it waits. One more than there are
 	// loops keeps the scheduler from taking them away for nothing.
 	loops = cmp.Or(loops, runtime.NumCPU())
@@ -76,23 +79,27 @@ func start(f *File, loops int, log *slog.Logger, out *accessLog) (*lb.Engine, er
 	debug.SetGCPercent(gcPercent)
 	roots, err := f.roots()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	taken := &handover.Taken{}
 	if f.Handover != "" {
 		if taken, err = handover.Take(f.Handover); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	engine, err := lb.New(lb.Config{Loops: loops, Logger: log, AccessLog: out.write,
-		Inherited: taken.Sockets, RootCAs: roots})
+	if cookieKey = taken.CookieKey; cookieKey == nil {
+		cookieKey = make([]byte, lb.CookieKeySize)
+		rand.Read(cookieKey) // never fails
+	}
+	e, err = lb.New(lb.Config{Loops: loops, Logger: log, AccessLog: out.write,
+		Inherited: taken.Sockets, CookieKey: cookieKey, RootCAs: roots})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := errors.Join(swap(engine, f), taken.Ready()); err != nil {
-		return nil, errors.Join(err, engine.Close())
+	if err := errors.Join(swap(e, f), taken.Ready()); err != nil {
+		return nil, nil, errors.Join(err, e.Close())
 	}
-	return engine, nil
+	return e, cookieKey, nil
 }
 
 // roots are the authorities for JWKS endpoints; nil means those of the system.
@@ -112,8 +119,10 @@ func (f *File) roots() (*x509.CertPool, error) {
 }
 
 // offer waits for a successor and stops serving when it has come.
-func offer(ctx context.Context, stop func(), e *lb.Engine, path string, log *slog.Logger) {
-	switch err := handover.Offer(ctx, path, e.Listeners); {
+func offer(
+	ctx context.Context, stop func(), e *lb.Engine, cookieKey []byte, path string, log *slog.Logger,
+) {
+	switch err := handover.Offer(ctx, path, cookieKey, e.Listeners); {
 	case err == nil:
 		log.Info("a successor has taken over")
 		stop()
