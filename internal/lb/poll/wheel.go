@@ -28,7 +28,7 @@ type Timer struct {
 
 // Wheel is a hashed timing wheel. Times are durations since any fixed moment.
 type Wheel struct {
-	slots [wheelSlots]*Timer
+	slots [wheelSlots]Timer       // heads of rings; never fire
 	used  [wheelSlots / 64]uint64 // bit set for each non-empty slot
 	tick  int64                   // the last tick that was looked at
 	count int
@@ -68,11 +68,9 @@ func (w *Wheel) link(t *Timer) {
 	at = min(max(at, w.tick+1), w.tick+wheelSlots-1)
 	t.at = at
 	slot := t.slot()
-	head := w.slots[slot]
-	if head == nil {
-		head = &Timer{}
+	head := &w.slots[slot]
+	if head.next == nil {
 		head.next, head.prev = head, head
-		w.slots[slot] = head
 	}
 	t.prev, t.next = head, head.next
 	head.next.prev = t
@@ -87,7 +85,8 @@ func (w *Wheel) unlink(t *Timer) {
 	}
 	t.prev.next, t.next.prev = t.next, t.prev
 	t.next, t.prev = nil, nil
-	if slot := t.slot(); w.slots[slot].next == w.slots[slot] {
+	slot := t.slot()
+	if head := &w.slots[slot]; head.next == head {
 		w.used[slot/64] &^= 1 << (slot % 64)
 	}
 	w.count--
@@ -115,7 +114,7 @@ func (w *Wheel) Advance(now time.Duration, fire func(Expirer), limit int) {
 // fire looks at the timers of a slot and returns how many it has called. Whatever is set meanwhile gets
 // into another slot.
 func (w *Wheel) fire(slot int, now time.Duration, fire func(Expirer), limit int) (fired int) {
-	for head := w.slots[slot]; head.next != head && fired < limit; {
+	for head := &w.slots[slot]; head.next != head && fired < limit; {
 		t := head.next
 		w.unlink(t)
 		switch {
