@@ -139,7 +139,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 			break
 		}
 		backoff = min(2*backoff, maxBackoff)
-		if err := d.ensure(ctx); err != nil && ctx.Err() == nil {
+		// Not ended by ctx: one that has been started again stays, and tasks may be counting on it.
+		if err := d.ensure(context.WithoutCancel(ctx)); err != nil {
 			d.config.Log.Error("start containerd again", "error", err)
 		}
 	}
