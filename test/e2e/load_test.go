@@ -101,6 +101,13 @@ func send(client *http.Client, n int) error {
 	if err != nil {
 		return err
 	}
+	if method == http.MethodPost {
+		// Then the client repeats a request that a GOAWAY has turned away unprocessed, as HTTP/2 wants
+		// it (RFC 9113, section 6.8). Without, Go's client fails when one crosses a request.
+		req.GetBody = func() (io.ReadCloser, error) {
+			return io.NopCloser(&slowBody{parts: uploadParts}), nil
+		}
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return err
