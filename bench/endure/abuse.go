@@ -54,8 +54,7 @@ type abuser struct {
 	plain  netip.AddrPort
 	secure string
 	link   *h2link // of the HTTP/2 floods
-	held   []int   // connections
-	slow   []int   // those of them over which a byte comes now and then
+	slow   []int   // connections over which a byte comes now and then
 	turn   int     // which of the slow ones are next
 }
 
@@ -227,14 +226,10 @@ func (a *abuser) drip() {
 	a.turn = (a.turn + 1) % turns
 }
 
-// open connects and holds.
+// open connects; the connection stays until the process ends.
 func (a *abuser) open(i int) (fd int, ok bool) {
 	fd, err := dial(i, a.plain)
-	if err != nil {
-		return -1, false
-	}
-	a.held = append(a.held, fd)
-	return fd, true
+	return fd, err == nil
 }
 
 func (a *abuser) slowloris(i int) {
@@ -256,8 +251,8 @@ func (a *abuser) slowReader(i int) {
 
 // rst makes a request and resets the connection.
 func (a *abuser) rst(i int) {
-	fd, err := dial(i, a.plain)
-	if err != nil {
+	fd, ok := a.open(i)
+	if !ok {
 		return
 	}
 	send(fd, getRoot)

@@ -118,18 +118,7 @@ func TestFunctionConcurrently(t *testing.T) {
 		fmt.Fprintf(w, `{"statusCode": 200, "body": %q}`, e.Path)
 	}))
 	const clients, requests = 32, 30
-	var wg sync.WaitGroup
-	for i := range clients {
-		wg.Go(func() {
-			for j := range requests {
-				path := fmt.Sprintf("/%d/%d", i, j)
-				if status, body := get(t, f.url(path)); status != 200 || body != path {
-					t.Errorf("%s: %d %q", path, status, body)
-				}
-			}
-		})
-	}
-	wg.Wait()
+	f.askConcurrently(clients, requests)
 	f.checkForgotten()
 	if n := f.Stats().Groups["arn:tg"].Target2XX; n != clients*requests {
 		t.Errorf("Target2XX = %d, want %d", n, clients*requests)

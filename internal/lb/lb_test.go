@@ -355,23 +355,28 @@ func TestWebSocketTunnel(t *testing.T) {
 func TestConcurrentRequests(t *testing.T) {
 	addr := startTarget(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) })
 	f := serve(t, groupOf("g", addr))
-	var wg sync.WaitGroup
 	const clients, requests = 16, 50
-	for i := range clients {
-		wg.Go(func() {
-			for j := range requests {
-				path := fmt.Sprintf("/%d/%d", i, j)
-				if status, body := get(t, f.url(path)); status != 200 || body != path {
-					t.Errorf("%s: %d %q", path, status, body)
-				}
-			}
-		})
-	}
-	wg.Wait()
+	f.askConcurrently(clients, requests)
 	if n := f.Stats().LoadBalancers["app/lb/1"].RequestCount; n != clients*requests {
 		t.Errorf("RequestCount = %d, want %d", n, clients*requests)
 	}
 	if n := len(f.allRecords()); n != clients*requests {
 		t.Errorf("%d records, want %d", n, clients*requests)
 	}
+}
+
+// askConcurrently has clients make requests each, all for paths of their own, which are the answers.
+func (f *fixture) askConcurrently(clients, requests int) {
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() {
+			for j := range requests {
+				path := fmt.Sprintf("/%d/%d", i, j)
+				if status, body := get(f.t, f.url(path)); status != 200 || body != path {
+					f.t.Errorf("%s: %d %q", path, status, body)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
