@@ -92,19 +92,14 @@ func (n *Node) Prune(ctx context.Context, open func(taskID string) bool) error {
 			return err
 		}
 	}
-	if err := n.pruneGroups(ctx, open); err != nil {
-		return err
-	}
-	if len(list) > 0 {
-		return nil
-	}
-	return n.trim(ctx)
+	return n.pruneGroups(ctx, open)
 }
 
-// trim removes the built-in image while there is no task, so that nothing of Fairlead's own is left
-// on a machine without tasks; it costs nothing but its unpacking to have it again. Images that were
-// pulled or loaded stay. A task that begins meanwhile waits in Open.
-func (n *Node) trim(ctx context.Context) error {
+// Trim removes the built-in image, so that nothing of Fairlead's own is left on a machine without
+// tasks; it costs nothing but its unpacking to have it again. Images that were pulled or loaded stay.
+// The caller knows of no open task: one that has pulled, and whose worker has not come back after a
+// restart, would miss its image. A task that begins meanwhile waits in Open.
+func (n *Node) Trim(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.open) > 0 {

@@ -23,10 +23,9 @@ func TestTheBuiltInImageGoesWithTheLastTask(t *testing.T) {
 	}
 	n := New(Config{Runtime: r, Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: time.Now})
 	handle := n.Open(row.Task{}, ecs.TaskDefinition{}, func() {})
-	noTask := func(string) bool { return false }
 	images := func() int {
 		t.Helper()
-		if err := n.Prune(t.Context(), noTask); err != nil {
+		if err := n.Trim(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		list, err := r.ListImages(t.Context())

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -162,5 +163,37 @@ func TestPinnedImagesGo(t *testing.T) {
 	})
 	if got := images(); got != ":1" {
 		t.Errorf("without: %s", got)
+	}
+}
+
+// TestBuiltInImageWaitsForOpenTasks: after a restart, tidying may come before the worker of a task that
+// has pulled its image and not created a container of it.
+func TestBuiltInImageWaitsForOpenTasks(t *testing.T) {
+	w := newWorld(t, app())
+	w.stop()
+	if _, err := w.runtime.EnsureImage(t.Context(), runtime.HelloImage, runtime.Pull{}); err != nil {
+		t.Fatal(err)
+	}
+	logger := slog.New(slog.DiscardHandler)
+	n := node.New(node.Config{Runtime: w.runtime, Dir: t.TempDir(), Logger: logger, Now: time.Now})
+	c := New(Config{Store: w.store, Node: n, Logger: logger, Now: time.Now})
+	images := func() int {
+		t.Helper()
+		if err := c.prune(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		list, err := w.runtime.ListImages(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	w.run(func(task *row.Task) { task.LastStatus = row.TaskPending })
+	if got := images(); got != 1 {
+		t.Errorf("%d images while a task is open, want 1", got)
+	}
+	w.run(func(task *row.Task) { task.LastStatus = row.TaskStopped })
+	if got := images(); got != 0 {
+		t.Errorf("%d images after the last task, want none", got)
 	}
 }

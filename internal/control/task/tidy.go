@@ -52,6 +52,11 @@ func (c *Controller) prune(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, open := row.First(row.Tasks.By(c.cfg.Store.View(), "open", "yes")); !open {
+		if err := c.cfg.Node.Trim(ctx); err != nil {
+			return err
+		}
+	}
 	needed := c.neededImages()
 	return c.cfg.Node.PruneImages(ctx, func(digest string) bool { return needed[digest] })
 }
