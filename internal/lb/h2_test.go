@@ -271,7 +271,8 @@ func TestH2FlowControl(t *testing.T) {
 }
 
 // TestH2LeavesInTwoSteps sends a request after the first GOAWAY, as one that was on its way when it
-// came: it is answered. Only after the PING is answered are streams refused.
+// came, and another right after the answer to the PING, as Go's client may: both are answered. The
+// last GOAWAY comes later.
 func TestH2LeavesInTwoSteps(t *testing.T) {
 	addr := startTarget(t, func(http.ResponseWriter, *http.Request) {})
 	f := serve(t, groupOf("g", addr), secure(certFor(t, "c", false, "a.example")),
@@ -282,13 +283,43 @@ func TestH2LeavesInTwoSteps(t *testing.T) {
 		t.Errorf("the first GOAWAY is %v", first)
 	}
 	ping := h.await(http2.FramePing).(*http2.PingFrame)
-	h.request(1, true, simple...)
-	if head := h.await(http2.FrameHeaders); head.Header().StreamID != 1 {
-		t.Errorf("answered is %v", head)
+	answered := func(id uint32) {
+		t.Helper()
+		h.request(id, true, simple...)
+		if head := h.await(http2.FrameHeaders); head.Header().StreamID != id {
+			t.Errorf("answered is %v, want stream %d", head, id)
+		}
 	}
+	answered(1)
 	h.WritePing(true, ping.Data)
+	answered(3)
+	if last := h.await(http2.FrameGoAway).(*http2.GoAwayFrame); last.LastStreamID != 3 {
+		t.Errorf("the last GOAWAY is %v", last)
+	}
+}
+
+// TestH2LeavesUnanswered keeps a client from staying by not answering the PING; its request is answered.
+func TestH2LeavesUnanswered(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	addr := startTarget(t, func(http.ResponseWriter, *http.Request) { <-release })
+	f := serve(t, groupOf("g", addr), secure(certFor(t, "c", false, "a.example")))
+	h := f.h2()
+	h.request(1, true, simple...)
+	h.await(http2.FrameSettings)
+	f.onLoops(func(l *loop) { l.retire() })
+	h.await(http2.FrameGoAway)
 	if last := h.await(http2.FrameGoAway).(*http2.GoAwayFrame); last.LastStreamID != 1 {
 		t.Errorf("the last GOAWAY is %v", last)
+	}
+	h.request(3, true, simple...)
+	if rst := h.await(http2.FrameRSTStream).(*http2.RSTStreamFrame); rst.StreamID != 3 ||
+		rst.ErrCode != http2.ErrCodeRefusedStream {
+		t.Errorf("a stream after the last GOAWAY: %v", rst)
+	}
+	close(release)
+	if head := h.await(http2.FrameHeaders); head.Header().StreamID != 1 {
+		t.Errorf("answered is %v", head)
 	}
 }
 

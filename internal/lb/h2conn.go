@@ -21,6 +21,24 @@ const (
 	nuisanceRate  = 100
 )
 
+// A client that is asked to leave has answerTime for the answer to the PING, and crossTime after it
+// for requests that it had begun: Go's client gives a request its stream before it writes the
+// headers, and an answer to a PING may come between.
+const (
+	answerTime = 5 * time.Second
+	crossTime  = time.Second
+)
+
+// departure is how far a client's connection is on its way to its end.
+type departure uint8
+
+const (
+	staying departure = iota
+	warned            // the first GOAWAY and a PING were sent: the client is to open no more streams
+	heard             // it has answered the PING
+	leaving           // the last GOAWAY was sent: streams that are opened now are refused
+)
+
 // h2conn is a client's HTTP/2 connection.
 type h2conn struct {
 	h2link
@@ -29,9 +47,8 @@ type h2conn struct {
 	preface int // how much of the client's preface has come
 	streams streamSet
 	lastID  uint32
-	served  int  // requests so far
-	warned  bool // the first GOAWAY was sent: the client is to open no more streams
-	leaving bool // the last GOAWAY was sent: streams that are opened now are refused
+	served  int // requests so far
+	stage   departure
 	nuis    nuisanceBucket
 }
 
@@ -162,7 +179,7 @@ func (c *h2conn) checkStream(id uint32) *http2.Error {
 		return nil
 	}
 	c.lastID = id
-	if c.streams.len() >= maxStreams || c.leaving {
+	if c.streams.len() >= maxStreams || c.stage == leaving {
 		c.block.refuse = http2.RefusedStream
 	}
 	return nil
@@ -183,7 +200,7 @@ func (c *h2conn) onData(f *http2.Frame, data []byte) *http2.Error {
 	st := c.streams.find(f.Stream)
 	if st == nil || st.reqEnd {
 		c.taken(size)
-		if st != nil || !c.leaving {
+		if st != nil || c.stage != leaving {
 			return &http2.Error{Code: http2.StreamClosed, Stream: f.Stream, Text: "stream is closed"}
 		}
 		return c.nuisance() // it may have been under way when we refused the stream
@@ -204,10 +221,12 @@ func (c *h2conn) onReset(id uint32, _ http2.Code) *http2.Error {
 
 func (c *h2conn) onGoAway(uint32) { c.leaveNow() }
 
-// onPong implements h2role: the client has read the first GOAWAY, so what it sent before is here.
+// onPong implements h2role: the client has read the first GOAWAY, so nearly all that it sent before
+// is here.
 func (c *h2conn) onPong() {
-	if c.warned {
-		c.leaveNow()
+	if c.stage == warned {
+		c.stage = heard
+		c.loop.wheel.Set(&c.timer, c.loop.now+crossTime)
 	}
 }
 
@@ -238,25 +257,23 @@ func (c *h2conn) fail(err *http2.Error) {
 const anyStream = 1<<31 - 1
 
 // leave asks the client to open another connection for further requests; those in flight go on, and
-// so do those that are on their way: only when the client has answered a PING that follows the
-// GOAWAY are streams refused (RFC 9113, 6.8).
+// so do those that are on their way: only some time after the client has answered a PING that follows
+// the GOAWAY are streams refused (RFC 9113, 6.8).
 func (c *h2conn) leave() {
-	if c.warned || c.leaving {
+	if c.stage != staying {
 		return
 	}
-	c.warned = true
+	c.stage = warned
 	c.out = http2.AppendGoAway(c.buffer(), anyStream, http2.NoError, "")
 	c.out = http2.AppendHeader(c.buffer(), http2.Ping, 0, 0, 8)
 	c.out = append(c.out, "farewell"...)
-	if c.streams.len() == 0 {
-		c.loop.wheel.Set(&c.timer, c.loop.now+lingerTime)
-	}
+	c.loop.wheel.Set(&c.timer, c.loop.now+answerTime)
 }
 
 // leaveNow refuses further streams and closes the connection once nothing is in flight.
 func (c *h2conn) leaveNow() {
-	if !c.leaving {
-		c.leaving = true
+	if c.stage != leaving {
+		c.stage = leaving
 		c.out = http2.AppendGoAway(c.buffer(), c.lastID, http2.NoError, "")
 	}
 	c.endIfDone()
@@ -264,7 +281,7 @@ func (c *h2conn) leaveNow() {
 
 // endIfDone closes a connection that is leaving once nothing is in flight.
 func (c *h2conn) endIfDone() {
-	if c.leaving && c.streams.len() == 0 {
+	if c.stage == leaving && c.streams.len() == 0 {
 		c.endSoftly()
 	}
 }
@@ -277,15 +294,27 @@ func (c *h2conn) endSoftly() {
 	}
 }
 
-// Expired implements poll.Expirer: nothing has happened for the idle timeout. Streams have their
-// own timers.
+// Expired implements poll.Expirer: nothing has happened for the idle timeout, or the next step of a
+// departure is due. Streams have their own timers.
 func (c *h2conn) Expired() {
 	switch {
-	case c.streams.len() > 0 || c.closed:
-	case c.warned: // and it did not answer
+	case c.closed:
+	case c.stage != staying:
 		c.leaveNow()
-	default:
+	case c.streams.len() == 0:
 		c.leave()
+	}
+}
+
+// rest stops the idle timeout while there are streams and begins it anew without; the clock of a
+// departure runs on.
+func (c *h2conn) rest() {
+	switch {
+	case c.stage != staying:
+	case c.streams.len() > 0:
+		c.loop.wheel.Pause(&c.timer)
+	default:
+		c.loop.wheel.Set(&c.timer, c.loop.now+c.info.idleTimeout())
 	}
 }
 

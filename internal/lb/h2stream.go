@@ -35,7 +35,7 @@ func (c *h2conn) newStream(id uint32, r *http1.Request) *h2stream {
 	st.h2sender = h2sender{link: &c.h2link, owner: st, id: id, window: c.peerWindow,
 		out: st.out[:0]}
 	c.streams.add(st)
-	c.loop.wheel.Pause(&c.timer)
+	c.rest()
 	if c.served++; c.served >= maxRequests || c.aged() {
 		c.leave()
 	}
@@ -201,9 +201,7 @@ func (st *h2stream) drop() {
 	st.in, st.out, st.inSize, st.sent = nil, st.out[:0], 0, 0
 	c.streams.remove(st)
 	c.loop.endedStreams = append(c.loop.endedStreams, st)
-	if c.streams.len() == 0 {
-		c.loop.wheel.Set(&c.timer, c.loop.now+c.info.idleTimeout())
-	}
+	c.rest()
 	c.endIfDone()
 }
 

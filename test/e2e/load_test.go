@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -90,23 +91,15 @@ func sendBy(client *http.Client, n int) error {
 
 // send makes the n-th request of a kind.
 func send(client *http.Client, n int) error {
-	url, method, body := "https://www.twtech.test/load", http.MethodGet, io.Reader(nil)
-	switch {
-	case n%uploadEvery == 0:
-		method, body = http.MethodPost, &slowBody{parts: uploadParts}
-	case n%slowEvery == 0:
-		url += "?sleep=" + slowAnswer
-	}
-	req, err := http.NewRequest(method, url, body)
+	req, err := http.NewRequest(http.MethodGet, "https://www.twtech.test/load", nil)
 	if err != nil {
 		return err
 	}
-	if method == http.MethodPost {
-		// Then the client repeats a request that a GOAWAY has turned away unprocessed, as HTTP/2 wants
-		// it (RFC 9113, section 6.8). Without, Go's client fails when one crosses a request.
-		req.GetBody = func() (io.ReadCloser, error) {
-			return io.NopCloser(&slowBody{parts: uploadParts}), nil
-		}
+	switch {
+	case n%uploadEvery == 0:
+		upload(req)
+	case n%slowEvery == 0:
+		req.URL.RawQuery = "sleep=" + slowAnswer
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -120,6 +113,21 @@ func send(client *http.Client, n int) error {
 		return fmt.Errorf("status %d", resp.StatusCode)
 	}
 	return nil
+}
+
+// upload gives a request a slow body. One that was not begun may be asked for anew: Go's HTTP/2 client
+// closes it when a GOAWAY comes between its choice of a connection and its first byte
+// (golang.org/issue/62450). One that was begun may not, so that a request which the balancer turned
+// away is a failure.
+func upload(req *http.Request) {
+	body := &slowBody{parts: uploadParts}
+	req.Method, req.Body, req.ContentLength = http.MethodPost, io.NopCloser(body), -1
+	req.GetBody = func() (io.ReadCloser, error) {
+		if body.parts != uploadParts {
+			return nil, errors.New("an upload was turned away that had begun")
+		}
+		return io.NopCloser(body), nil
+	}
 }
 
 // slowBody is a body that takes its time.
