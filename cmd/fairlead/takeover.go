@@ -41,10 +41,8 @@ const (
 	// serveTimeout is how long the predecessor waits for the successor's first table.
 	serveTimeout = time.Minute
 	// retireTimeout is how long requests in flight may go on in the predecessor: as long as AWS's
-	// default deregistration delay.
+	// default deregistration delay. Idle connections stay for their idle timeout, if that is shorter.
 	retireTimeout = 5 * time.Minute
-	// retireGrace is how long idle connections may stay there to be ended by an answer.
-	retireGrace = 5 * time.Second
 	// heirloomTime is how long files that nobody has taken are kept.
 	heirloomTime = time.Minute
 )
@@ -168,10 +166,14 @@ func (i *instance) retire(ctx context.Context, heir *handover.Conn) error {
 	if err := i.sockets.close(); err != nil {
 		i.cfg.logger.Warn("close", "err", err)
 	}
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), retireTimeout)
+	patience, cancel := context.WithTimeout(ctx, retireTimeout)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTimeout, cancel) })()
-	if err := i.lb.Retire(patience, retireGrace); err != nil {
+	if err := i.lb.Retire(patience); err != nil && ctx.Err() == nil {
+		i.cfg.logger.Warn("ending what the successor did not get", "err", err)
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	if err := i.lb.Shutdown(ending); err != nil {
 		i.cfg.logger.Warn("some requests did not end in time", "err", err)
 	}
 	if i.predecessor != nil {

@@ -256,7 +256,7 @@ func (e *Engine) Stats() Stats {
 	return sum
 }
 
-// drainPoll is how often Shutdown looks whether requests are still in flight.
+// drainPoll is how often Shutdown and Retire look what is left.
 const drainPoll = 10 * time.Millisecond
 
 // Shutdown stops accepting, lets requests in flight finish and closes idle connections. When ctx
@@ -275,22 +275,23 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	return e.Close()
 }
 
-// Retire is Shutdown for an engine whose listening sockets a successor has: it lets clients leave by
-// themselves first. For the given time every answer ends its connection, and connections of HTTP/2
-// are asked to end; closing what is idle meanwhile could meet a request on its way.
-func (e *Engine) Retire(ctx context.Context, grace time.Duration) error {
-	waiting, cancel := context.WithTimeout(ctx, grace)
-	defer cancel()
+// Retire lets the clients of an engine leave whose listening sockets a successor has: every answer
+// ends its connection, clients of HTTP/2 are asked to leave, and what is idle stays until its idle
+// timeout, for closing it could meet a request on its way. It returns when no client is left, or with
+// an error when ctx ends; Shutdown or Close is to follow.
+func (e *Engine) Retire(ctx context.Context) error {
 	tick := time.NewTicker(drainPoll)
 	defer tick.Stop()
-	for left := e.leftAfter((*loop).retire); left > 0 && waiting.Err() == nil; {
+	left := e.leftAfter((*loop).retire)
+	for left > 0 {
 		select {
-		case <-waiting.Done():
+		case <-ctx.Done():
+			return fmt.Errorf("%d connections have not ended: %w", left, ctx.Err())
 		case <-tick.C:
 		}
 		left = e.leftAfter(func(l *loop) int { return l.clients })
 	}
-	return e.Shutdown(ctx)
+	return nil
 }
 
 // drain has the loops stop accepting and returns how many connections are left.

@@ -258,9 +258,13 @@ const anyStream = 1<<31 - 1
 
 // leave asks the client to open another connection for further requests; those in flight go on, and
 // so do those that are on their way: only some time after the client has answered a PING that follows
-// the GOAWAY are streams refused (RFC 9113, 6.8).
+// the GOAWAY are streams refused (RFC 9113, 6.8). A new connection may make its first request before.
 func (c *h2conn) leave() {
 	if c.stage != staying {
+		return
+	}
+	if c.served == 0 && c.loop.now-c.info.created < freshGrace {
+		c.loop.wheel.Set(&c.timer, c.info.created+freshGrace)
 		return
 	}
 	c.stage = warned

@@ -5,8 +5,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
-	"time"
 )
 
 // An engine that retires answers once more on connections that were idle, and ends them thereby.
@@ -21,7 +21,7 @@ func TestRetireAnswersIdleConnections(t *testing.T) {
 		t.Fatalf("before: %v", resp)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- f.Retire(t.Context(), time.Minute) }()
+	go func() { ended <- f.Retire(t.Context()) }()
 	f.untilRetiring()
 	if _, err := io.WriteString(c, request); err != nil {
 		t.Fatal(err)
@@ -54,8 +54,8 @@ func (f *fixture) untilRetiring() {
 	}
 }
 
-// The end of the grace closes what is idle, that of the context what is not.
-func TestRetireEnds(t *testing.T) {
+// Nothing is closed before the context ends: neither a request in flight nor what is idle.
+func TestRetireClosesNothing(t *testing.T) {
 	arrived := make(chan struct{})
 	f := serve(t, groupOf("g", startTarget(t, func(w http.ResponseWriter, r *http.Request) {
 		close(arrived)
@@ -66,13 +66,17 @@ func TestRetireEnds(t *testing.T) {
 	<-arrived
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- f.Retire(ctx, time.Millisecond) }()
+	go func() { ended <- f.Retire(ctx) }()
 	f.untilRetiring()
 	cancel()
-	if err := <-ended; err == nil {
-		t.Error("a request in flight was waited for beyond the context")
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "2 connections") {
+		t.Errorf("with two connections left it returns %v", err)
 	}
+	if left := f.leftAfter(func(l *loop) int { return l.clients }); left != 2 {
+		t.Errorf("%d connections are open, want 2", left)
+	}
+	f.Shutdown(ctx)
 	if _, err := idle.Read(make([]byte, 1)); err == nil {
-		t.Error("the idle connection is open")
+		t.Error("the idle connection is open after Shutdown")
 	}
 }

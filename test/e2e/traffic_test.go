@@ -202,6 +202,10 @@ func (s *site) client(t *testing.T, http2, fresh bool) *http.Client {
 	return s.clientTo(t, http2, fresh, s.resolve)
 }
 
+// clientIdle is shorter than the balancer's idle timeout, as AWS wants of clients: else the end of an
+// idle connection could meet a request.
+const clientIdle = 5 * time.Second
+
 // clientTo connects every host to the address that resolve returns. It follows no redirects.
 func (s *site) clientTo(
 	t *testing.T, http2, fresh bool, resolve func(context.Context) (string, error),
@@ -210,6 +214,7 @@ func (s *site) clientTo(
 	transport := &http.Transport{
 		TLSClientConfig:   &tls.Config{RootCAs: s.roots},
 		DisableKeepAlives: fresh,
+		IdleConnTimeout:   clientIdle,
 		Protocols:         new(http.Protocols),
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			_, port, err := net.SplitHostPort(address)

@@ -286,6 +286,7 @@ func TestRunHandsOver(t *testing.T) {
 // await asks until the answer is the wanted one.
 func await(t *testing.T, addr, want string) {
 	t.Helper()
+	defer http.DefaultClient.CloseIdleConnections()
 	deadline := time.Now().Add(10 * time.Second)
 	got := ""
 	for time.Now().Before(deadline) {

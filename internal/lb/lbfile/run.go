@@ -25,8 +25,9 @@ const (
 	reloadEvery = time.Second
 	// drainTime is how long requests in flight may take when the program ends.
 	drainTime = 30 * time.Second
-	// retireTime is how long idle connections may stay after a hand-over.
-	retireTime = 5 * time.Second
+	// retireTime is how long connections may stay after a hand-over; idle ones end with their idle
+	// timeout before, if that is not longer.
+	retireTime = 5 * time.Minute
 	// gcPercent keeps the heap close to what is in use: requests allocate next to nothing, so that
 	// collecting more often costs nothing either, and idle connections are most of the heap.
 	gcPercent = 50
@@ -59,12 +60,21 @@ func Run(ctx context.Context, path string, loops int, log *slog.Logger) error {
 	watch(serving, engine, path, f, seen, log)
 	stop()
 	offering.Wait()
+	if ctx.Err() == nil { // a successor has the sockets
+		retire(ctx, engine, log)
+	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
-	if ctx.Err() == nil { // a successor has the sockets
-		return engine.Retire(ending, retireTime)
-	}
 	return engine.Shutdown(ending)
+}
+
+// retire lets clients leave by themselves, until ctx ends.
+func retire(ctx context.Context, engine *lb.Engine, log *slog.Logger) {
+	patience, cancel := context.WithTimeout(ctx, retireTime)
+	defer cancel()
+	if err := engine.Retire(patience); err != nil && ctx.Err() == nil {
+		log.Warn("ending what the successor did not get", "err", err)
+	}
 }
 
 // start puts a configuration to work, with the sockets of a predecessor if there is one.
