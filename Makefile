@@ -59,11 +59,11 @@ up: run-deps build ## Start an ephemeral Fairlead in the background and wait unt
 	@mkdir -p .build
 	@$(SUDO) sh -c 'nohup $(BIN) serve --ephemeral > $(LOG) 2>&1 & echo $$! > $(PID)'
 	@for i in $$(seq 100); do curl -sf http://127.0.0.1:4566/_fairlead/health && echo && exit 0; \
-	  $(SUDO) kill -0 $$(cat $(PID)) 2>/dev/null || break; sleep 0.1; done; cat $(LOG); exit 1
+	  $(SUDO) sh -c 'kill -0 $$(cat $(PID))' 2>/dev/null || break; sleep 0.1; done; cat $(LOG); exit 1
 
 .PHONY: down
 down: ## End the Fairlead that up started, and remove everything it made
-	@$(SUDO) kill $$(cat $(PID)) && while $(SUDO) kill -0 $$(cat $(PID)) 2>/dev/null; do sleep 0.1; done
+	@$(SUDO) sh -c 'pid=$$(cat $(PID)) && kill $$pid && while kill -0 $$pid 2>/dev/null; do sleep 0.1; done'
 	@rm -f $(PID)
 
 # Where the Terraform AWS provider lies, so that the tests need no network: the first plugin

@@ -164,8 +164,9 @@ func final(err error) (string, bool) {
 	return "", false
 }
 
-// fail ends a task that could not start.
+// fail ends a task that could not start. The log says so too: the reason may be the machine.
 func (w *worker) fail(ctx context.Context, reason string) (next, error) {
+	w.cfg.Logger.Warn("a task could not start", "task", w.arn, "reason", reason)
 	return w.end(ctx, ecs.TaskStopCodeTaskFailedToStart, reason)
 }
 
