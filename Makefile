@@ -63,7 +63,7 @@ up: run-deps build ## Start an ephemeral Fairlead in the background and wait unt
 
 .PHONY: down
 down: ## End the Fairlead that up started, and remove everything it made
-	@$(SUDO) sh -c 'pid=$$(cat $(PID)) && kill $$pid && while kill -0 $$pid 2>/dev/null; do sleep 0.1; done'
+	@$(SUDO) sh -c 'pid=$$(cat $(PID)) && kill $$pid && while grep -qs "^State:.[^Z]" /proc/$$pid/status; do sleep 0.1; done'
 	@rm -f $(PID)
 
 # Where the Terraform AWS provider lies, so that the tests need no network: the first plugin
