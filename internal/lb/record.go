@@ -1,9 +1,11 @@
 package lb
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -63,12 +65,10 @@ func (r *AccessRecord) Clone() AccessRecord {
 // guide, "Access log entries"), with its end.
 func (r *AccessRecord) AppendLine(b []byte) []byte {
 	b = appendText(b, r.Type)
-	from := len(b)
 	b = appendTime(b, r.Finished)
-	finished := b[from:]
 	b = appendText(b, r.LoadBalancer)
 	b = append(appendAddr(b, r.Client), ' ')
-	from = len(b)
+	from := len(b)
 	b = appendAddr(b, r.Target)
 	target := b[from:]
 	b = append(b, ' ')
@@ -88,7 +88,7 @@ func (r *AccessRecord) AppendLine(b []byte) []byte {
 	b = appendQuoted(b, r.ServerName)
 	b = appendQuoted(b, r.Certificate)
 	b = r.appendPriority(b)
-	b = r.appendCreated(b, finished)
+	b = appendTime(b, r.Created)
 	b = appendQuoted(b, r.Actions)
 	b = appendQuoted(b, r.RedirectURL)
 	b = appendQuoted(b, r.ErrorReason)
@@ -102,16 +102,6 @@ func (r *AccessRecord) AppendLine(b []byte) []byte {
 	b = appendQuoted(b, r.TransformStatus)
 	b[len(b)-1] = '\n'
 	return b
-}
-
-// appendCreated appends the time of creation. It is of the same second as the end, mostly, whose text
-// then serves.
-func (r *AccessRecord) appendCreated(b, finished []byte) []byte {
-	if r.Created.Unix() != r.Finished.Unix() {
-		return appendTime(b, r.Created)
-	}
-	b = append(b, finished[:len("2006-01-02T15:04:05.")]...)
-	return append(appendDigits(b, r.Created.Nanosecond()/1000, 6), "Z "...)
 }
 
 func (r *AccessRecord) appendRequest(b []byte) []byte {
@@ -158,7 +148,10 @@ func appendEscaped(b []byte, s string) []byte {
 		return append(b, '-')
 	}
 	from := 0
-	for i := range len(s) {
+	for i := 0; i < len(s); i++ {
+		for len(s)-i > 8 && unquoted8(binary.LittleEndian.Uint64(bytesOf(s[i:]))) {
+			i += 8
+		}
 		if c := s[i]; !unquoted[c] {
 			const digits = "0123456789abcdef"
 			b = append(append(b, s[from:i]...), '\\', 'x', digits[c>>4], digits[c&15])
@@ -168,18 +161,36 @@ func appendEscaped(b []byte, s string) []byte {
 	return append(b, s[from:]...)
 }
 
+// unquoted8 says that none of eight bytes needs escaping. It may say no to bytes that follow one which
+// does.
+func unquoted8(x uint64) bool {
+	const (
+		ones = 0x0101010101010101
+		high = 0x8080808080808080
+	)
+	zeros := func(x uint64) uint64 { return (x - ones) &^ x } // has the high bit of the first zero byte
+	bad := (x - ' '*ones) &^ x                                // below ' '
+	bad |= x | (x + ones)                                     // 0x7f and above
+	bad |= zeros(x^'"'*ones) | zeros(x^'\\'*ones)
+	return bad&high == 0
+}
+
+// secondText is a second as the log writes it: nearly all records of a moment share it.
+type secondText struct {
+	unix int64
+	text string
+}
+
+var lastSecond atomic.Pointer[secondText]
+
 // appendTime appends a time in ISO 8601 with microseconds.
 func appendTime(b []byte, t time.Time) []byte {
-	t = t.UTC()
-	year, month, day := t.Date()
-	hour, minute, second := t.Clock()
-	b = append(appendDigits(b, year, 4), '-')
-	b = append(appendDigits(b, int(month), 2), '-')
-	b = append(appendDigits(b, day, 2), 'T')
-	b = append(appendDigits(b, hour, 2), ':')
-	b = append(appendDigits(b, minute, 2), ':')
-	b = append(appendDigits(b, second, 2), '.')
-	return append(appendDigits(b, t.Nanosecond()/1000, 6), "Z "...)
+	second := lastSecond.Load()
+	if unix := t.Unix(); second == nil || second.unix != unix {
+		second = &secondText{unix, t.UTC().Format("2006-01-02T15:04:05.")}
+		lastSecond.Store(second)
+	}
+	return append(appendDigits(append(b, second.text...), t.Nanosecond()/1000, 6), "Z "...)
 }
 
 // appendDigits appends n with leading zeros.

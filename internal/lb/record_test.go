@@ -1,6 +1,7 @@
 package lb
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -49,6 +50,23 @@ func TestTimesOfOneSecond(t *testing.T) {
 		line := string(r.AppendLine(nil))
 		if !strings.HasPrefix(line, "- "+want+" ") || !strings.Contains(line, " 2026-01-02T03:04:05.000006Z ") {
 			t.Errorf("after %v: %s", after, line)
+		}
+	}
+}
+
+// TestEscapes has every byte at every place of a text that is looked at eight bytes at a time.
+func TestEscapes(t *testing.T) {
+	for c := range 256 {
+		for at := range 20 {
+			text := []byte("abcdefghijklmnopqrst")
+			text[at] = byte(c)
+			want := string(text)
+			if c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+				want = fmt.Sprintf("%s\\x%02x%s", text[:at], c, text[at+1:])
+			}
+			if got := string(appendEscaped(nil, string(text))); got != want {
+				t.Fatalf("%q becomes %s, want %s", text, got, want)
+			}
 		}
 	}
 }

@@ -143,28 +143,6 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-// TestAccessLogLines: records that come together are lines of their own, in their order.
-func TestAccessLogLines(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
-	l, err := openLog(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want string
-	for _, methods := range [][]string{{"GET", "POST", "DELETE"}, {"PUT"}} {
-		var records []lb.AccessRecord
-		for _, m := range methods {
-			r := lb.AccessRecord{Method: m, URL: "http://a:80/" + strings.Repeat("x", len(m)), Version: "HTTP/1.1"}
-			records, want = append(records, r), want+string(r.AppendLine(nil))
-		}
-		l.write(records)
-	}
-	l.close()
-	if got, err := os.ReadFile(path); string(got) != want || err != nil {
-		t.Errorf("got\n%s\nwant\n%s\n%v", got, want, err)
-	}
-}
-
 // A change of the file takes effect while the program runs; a broken file changes nothing.
 func TestRunReloads(t *testing.T) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,14 +1,12 @@
 package lbfile
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"runtime"
@@ -41,7 +39,7 @@ func Run(ctx context.Context, path string, loops int, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	out, err := openLog(f.AccessLog)
+	out, err := openLog(f.AccessLog, log)
 	if err != nil {
 		return err
 	}
@@ -209,45 +207,4 @@ func stampOf(path string) string {
 		return path + " is not there\n"
 	}
 	return fmt.Sprintln(path, info.Size(), info.ModTime().UnixNano())
-}
-
-// accessLog writes access-log lines.
-type accessLog struct {
-	mu   sync.Mutex // guards w
-	w    *bufio.Writer
-	file io.Closer
-}
-
-func openLog(name string) (*accessLog, error) {
-	switch name {
-	case "":
-		return &accessLog{w: bufio.NewWriter(io.Discard)}, nil
-	case "-":
-		return &accessLog{w: bufio.NewWriter(os.Stdout)}, nil
-	}
-	file, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("open access log: %w", err)
-	}
-	return &accessLog{w: bufio.NewWriterSize(file, 1<<20), file: file}, nil
-}
-
-// write appends a line per record, in the format of Application Load Balancers.
-func (l *accessLog) write(records []lb.AccessRecord) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i := range records {
-		line := records[i].AppendLine(l.w.AvailableBuffer())
-		l.w.Write(line) // an error stays in the writer and shows at the end
-	}
-	l.w.Flush()
-}
-
-func (l *accessLog) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.w.Flush()
-	if l.file != nil {
-		l.file.Close()
-	}
 }
