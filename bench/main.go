@@ -8,7 +8,8 @@
 // trace id; Fairlead also writes its access log (to /dev/null), counts, and checks health.
 //
 // Latency is measured in workloads of its own, at a rate of requests that all rivals can serve, with
-// h2load's log of every request: percentiles at full load would compare different loads.
+// h2load's log of every request: percentiles at full load would compare different loads. Memory is
+// that of connections which do nothing.
 //
 // Usage: go run ./bench [-rounds 8] [-seconds 2] [-only h1-64,...] [-syscalls]
 package main
@@ -42,6 +43,8 @@ type workload struct {
 	rules int
 	// latency says that the rate is fixed, and that what counts is how long requests take.
 	latency bool
+	// idle is how many connections are held that do nothing; what counts is their memory.
+	idle int
 }
 
 var (
@@ -63,6 +66,7 @@ var workloads = []workload{
 		latency: true},
 	{name: "p99-h2", args: "h2load -t1 -c16 -m32 --rps=600", tls: true, path: "/", rivals: fast,
 		latency: true},
+	{name: "idle-8000", args: "wrk -t1 -c64", path: "/", rivals: all, idle: 8000},
 }
 
 func main() {
@@ -116,6 +120,9 @@ func run(ctx context.Context, rounds, seconds int, only string, syscalls bool) e
 		}
 		if syscalls {
 			rounds = 0
+			if w.idle > 0 {
+				continue
+			}
 		}
 		if err := lab.measure(ctx, w, rounds, seconds); err != nil {
 			return fmt.Errorf("workload %s: %w", w.name, err)
@@ -133,6 +140,9 @@ type sample struct {
 // measure lets the rivals of a workload take turns. No rounds means to count system calls instead.
 func (l *lab) measure(ctx context.Context, w workload, rounds, seconds int) error {
 	defer l.stopRivals()
+	if w.idle > 0 {
+		return l.measureIdle(ctx, w, rounds)
+	}
 	if err := l.startRivals(ctx, w); err != nil {
 		return err
 	}
