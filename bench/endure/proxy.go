@@ -36,9 +36,9 @@ type proxy struct {
 
 // runProxy serves with an idle timeout until its input ends. It reads where the targets are and writes where it listens.
 func runProxy(args []string) error {
-	// As serve and lb do: a loop occupies a processor of the scheduler.
+	// As fairlead lb does: a loop occupies a processor of the scheduler.
 	runtime.GOMAXPROCS(2 * runtime.NumCPU())
-	debug.SetGCPercent(50)
+	debug.SetGCPercent(20)
 	in := bufio.NewReader(os.Stdin)
 	var where map[string]string
 	if err := json.NewDecoder(io.LimitReader(in, 1<<16)).Decode(&where); err != nil {

@@ -29,14 +29,14 @@ type client struct {
 	kept  []byte // read but not used
 	ex    *exchange
 	body  *http1.Body // of the request, until it has been read completely
-	skip  int         // how much of body may still be thrown away, once ex has ended
+	skip  int32       // how much of body may still be thrown away, once ex has ended
 
-	used    bool // a request has come
-	heading bool // the beginning of a request has come
-	ahead   bool // kept has not been looked at since it could be used
-	last    bool // the connection ends after the response in flight
-	chunked bool // the response in flight is sent in chunks
-	minor   int  // of the request in flight
+	minor   uint8 // of the HTTP version of the request in flight
+	used    bool  // a request has come
+	heading bool  // the beginning of a request has come
+	ahead   bool  // kept has not been looked at since it could be used
+	last    bool  // the connection ends after the response in flight
+	chunked bool  // the response in flight is sent in chunks
 }
 
 // newClient begins to serve HTTP/1 on a fresh socket.
@@ -202,7 +202,7 @@ func (c *client) head(buf []byte) int {
 func (c *client) begin(r *http1.Request, size int) {
 	ex := c.loop.newExchange(c, &c.info)
 	c.ex = ex
-	c.minor, c.chunked, c.used = r.Minor, false, true
+	c.minor, c.chunked, c.used = uint8(r.Minor), false, true
 	age := c.loop.now - c.info.created
 	c.last = r.Close || c.loop.draining || c.info.acc.front == nil || age > c.info.keepAlive()
 	c.body = ex.startBody(r)
@@ -257,7 +257,7 @@ func (c *client) feed(buf []byte) int {
 // skipBody throws away the rest of a body that nobody wants.
 func (c *client) skipBody(buf []byte) int {
 	_, n, err := c.body.Next(buf)
-	if c.skip -= n; err != nil || c.skip < 0 {
+	if c.skip -= int32(n); err != nil || c.skip < 0 {
 		c.endSoftly()
 		return len(buf)
 	}

@@ -33,8 +33,8 @@ type sock struct {
 	tls   *tlsSock // nil for plain connections
 	pipe  *pipe    // bytes that go out before out; nil if there are none
 	out   []byte   // waiting to be sent, from sent on
-	sent  int
 	token poll.Token
+	sent  int32 // what waits is some high marks at most; idle connections are to be small
 	fd    int32
 
 	readable bool // a read may return something
@@ -190,7 +190,7 @@ func (s *sock) sendDirect(p []byte) []byte {
 	}
 	n := s.sendTwo(pending, p)
 	if n < len(pending) {
-		s.sent += n
+		s.sent += int32(n)
 		return p
 	}
 	s.dropBuf()
@@ -206,8 +206,8 @@ func (s *sock) flush() {
 		s.drainPipe()
 	}
 	if s.tls == nil && s.out != nil && s.pipe == nil && s.canSend() {
-		s.sent += s.send(s.out[s.sent:])
-		if s.sent == len(s.out) {
+		s.sent += int32(s.send(s.out[s.sent:]))
+		if int(s.sent) == len(s.out) {
 			s.dropBuf()
 		}
 	}
@@ -236,7 +236,7 @@ func (s *sock) dropBuf() {
 
 // pending is how many bytes wait to be sent.
 func (s *sock) pending() int {
-	n := len(s.out) - s.sent
+	n := len(s.out) - int(s.sent)
 	if s.tls != nil {
 		n += len(s.tls.wire) - s.tls.sent
 	}

@@ -122,7 +122,7 @@ func (u *upConn) canSplice() (*client, int64) {
 		return nil, 0
 	}
 	c.flush()
-	if len(c.out) > c.sent {
+	if len(c.out) > int(c.sent) {
 		return nil, 0
 	}
 	return c, n

@@ -28,7 +28,7 @@ const (
 	retireTime = 5 * time.Minute
 	// gcPercent keeps the heap close to what is in use: requests allocate next to nothing, so that
 	// collecting more often costs nothing either, and idle connections are most of the heap.
-	gcPercent = 50
+	gcPercent = 20
 )
 
 // Run serves the configuration in a file until ctx ends or a successor takes over, and reloads it
