@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -96,16 +97,14 @@ func ask(port int) (net.Conn, error) {
 // pss is the proportional set size of a process and its children, in KiB.
 func pss(pid int) (sum int, err error) {
 	for _, pid := range family(pid) {
-		f, err := os.Open(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		if err != nil {
 			return 0, err
 		}
-		defer f.Close()
-		kib, lines := 0, bufio.NewScanner(f)
-		for lines.Scan() {
-			if n, _ := fmt.Sscanf(lines.Text(), "Pss: %d kB", &kib); n == 1 {
-				break
-			}
+		_, rest, _ := strings.Cut(string(text), "Pss:")
+		var kib int
+		if _, err := fmt.Sscan(rest, &kib); err != nil {
+			return 0, fmt.Errorf("memory of process %d: %w", pid, err)
 		}
 		sum += kib
 	}

@@ -161,8 +161,8 @@ func appendEscaped(b []byte, s string) []byte {
 	return append(b, s[from:]...)
 }
 
-// unquoted8 says that none of eight bytes needs escaping. It may say no to bytes that follow one which
-// does.
+// unquoted8 says that none of eight bytes needs escaping. Only a byte that does can borrow from the next
+// one, or carry into it, so the answer is exact.
 func unquoted8(x uint64) bool {
 	const (
 		ones = 0x0101010101010101
